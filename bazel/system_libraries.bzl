@@ -1,0 +1,73 @@
+"""Repository @system: the distribution's libraries as cc_library targets, found by pkg-config.
+
+Headers come from /usr/include, which the compiler searches anyway, so a target is its link
+flags. One target a library, so that a query can tell what a pure target depends on.
+"""
+
+# Target name -> pkg-config modules.
+_PKG_CONFIG = {
+    "absl": [
+        "absl_status",
+        "absl_statusor",
+        "absl_strings",
+        "absl_str_format",
+        "absl_synchronization",
+        "absl_time",
+        "absl_flat_hash_map",
+        "absl_flat_hash_set",
+        "absl_btree",
+        "absl_hash",
+        "absl_cleanup",
+        "absl_random_random",
+    ],
+    "benchmark": ["benchmark"],
+    "cli11": ["CLI11"],
+    "crypto": ["libcrypto"],
+    "curl": ["libcurl"],
+    "glog": ["libglog"],
+    "gmock": ["gmock"],
+    "gtest_main": ["gmock_main", "gmock", "gtest"],
+    "httplib": ["cpp-httplib"],
+    "nlohmann_json": ["nlohmann_json"],
+    "prometheus": ["prometheus-cpp-core"],
+    "protobuf": ["protobuf"],
+    "sqlite3": ["sqlite3"],
+    "ssl": ["libssl", "libcrypto"],
+    "systemd": ["libsystemd"],
+    "zstd": ["libzstd"],
+}
+
+# Libraries that ship no .pc file.
+_PLAIN = {
+    "grpc_reflection": ["-lgrpc++_reflection"],
+    "toml11": [],
+}
+
+def _flags(repository_ctx, modules, optional = False):
+    result = repository_ctx.execute(["pkg-config", "--libs"] + modules)
+    if result.return_code != 0:
+        fail("pkg-config cannot find %s: %s\nRun tests/install-packages to install what Rally builds with." %
+             (", ".join(modules), result.stderr))
+    flags = []
+    for flag in result.stdout.strip().split(" "):
+        if flag and (flag not in flags or not flag.startswith("-l")):
+            flags.append(flag)
+    return flags
+
+def _system_libraries_impl(repository_ctx):
+    lines = ['package(default_visibility = ["//visibility:public"])']
+    targets = dict(_PLAIN)
+    for name, modules in _PKG_CONFIG.items():
+        targets[name] = _flags(repository_ctx, modules)
+
+    # gRPC's own .pc lists Abseil's static closure; the shared library needs none of it.
+    targets["grpc"] = ["-lgrpc++", "-lgrpc", "-lgpr"]
+    for name in sorted(targets):
+        lines.append('cc_library(name = "%s", linkopts = %s)' % (name, repr(targets[name])))
+    repository_ctx.file("BUILD.bazel", "\n".join(lines) + "\n")
+
+system_libraries = repository_rule(
+    implementation = _system_libraries_impl,
+    configure = True,
+    environ = ["PKG_CONFIG_PATH"],
+)
