@@ -1,0 +1,105 @@
+#ifndef RALLY_CONTROLLER_CORE_BUILD_H_
+#define RALLY_CONTROLLER_CORE_BUILD_H_
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "controller/core/event.h"
+
+// The state of builds and their steps, as data. Only core::Core changes it.
+namespace rally::core {
+
+enum class StepStatus {
+  kWaiting,    // for its dependencies
+  kReady,      // dependencies decided, no agent yet
+  kAssigned,   // an agent holds the current attempt; its process has not been granted to start, or
+               // has not reported that it did
+  kRunning,    // the agent reported that the process started
+  kSucceeded,  // exit code 0
+  kFailed,     // another exit code, or a signal
+  kTimedOut,   // its own timeout struck; dependents see 124
+  kErrored,    // Rally could not run it; dependents see 125
+  kSkipped,    // its condition was false
+  kCancelled,  // by the user or by totalTimeout
+};
+
+bool IsTerminal(StepStatus status);
+const char* ToString(StepStatus status);
+
+enum class BuildStatus { kRunning, kCancelling, kSucceeded, kFailed, kTimedOut, kCancelled };
+
+bool IsTerminal(BuildStatus status);
+const char* ToString(BuildStatus status);
+
+struct PhaseTimes {
+  absl::Duration queued;
+  absl::Duration pulling;
+  absl::Duration creating;
+  absl::Duration restoring;
+  absl::Duration running;
+  absl::Duration capturing;
+};
+
+// A step of a build with its current attempt.
+struct Step {
+  StepDefinition definition;
+  std::vector<int> dependents;
+
+  StepStatus status = StepStatus::kWaiting;
+  int undecided_dependencies = 0;
+  int attempt = 0;             // current; 0 before the first
+  std::string agent;           // of the current attempt
+  bool prepared = false;       // the agent reported Prepared
+  bool early = false;          // prepared while dependencies still run: holds no slot yet
+  bool granted = false;        // StartGrant is durable: the process may have run
+  bool cancelling = false;     // Cancel was sent; a result is awaited
+  bool cancelled_for_timeout = false;  // by the total clock
+  int infrastructure_failures = 0;
+
+  std::optional<int> exit_code;  // as dependents see it
+  std::string message;           // why it waits, failed or was skipped
+  bool oom_killed = false;
+  Digest input;                  // empty until known
+  bool joining = false;          // a JoinTrees for the input is under way
+  Digest output;                 // empty: as the input (no delta)
+  int64_t log_end = 0;
+  std::string image_digest;
+  std::vector<std::string> warnings;
+  PhaseTimes phases;
+  absl::Time ready_at = absl::InfinitePast();      // last dependency's decision
+  absl::Time assigned_at = absl::InfinitePast();
+  absl::Time started_at = absl::InfinitePast();
+  absl::Time ended_at = absl::InfinitePast();
+  std::string avoid_agent;       // where the last attempt failed for a reason of the host
+};
+
+struct Build {
+  std::string id;
+  std::string idempotency_key;
+  std::string content_hash;
+  std::string pipeline_name;
+  std::map<std::string, std::string> labels;
+  Digest context;
+  absl::Duration total_timeout;
+  absl::Time submitted_at;
+  absl::Time started_at = absl::InfiniteFuture();  // left the queue: the total clock runs
+  absl::Time ended_at = absl::InfinitePast();
+  BuildStatus status = BuildStatus::kRunning;
+  std::string reason;              // why it was cancelled or timed out
+  bool total_timeout_struck = false;
+  std::vector<Step> steps;         // in the order of the file
+  std::vector<int> order;          // topological, ties by file order
+  int unfinished_steps = 0;
+  Digest workspace;                // final tree, once ended
+  bool joining_workspace = false;
+  std::vector<std::string> warnings;
+  std::map<std::string, std::string> image_digests;  // reference -> digest, resolved once
+  int64_t revision = 0;
+};
+
+}  // namespace rally::core
+
+#endif  // RALLY_CONTROLLER_CORE_BUILD_H_

@@ -1,0 +1,91 @@
+#ifndef RALLY_CONTROLLER_CORE_COMMAND_H_
+#define RALLY_CONTROLLER_CORE_COMMAND_H_
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "controller/core/event.h"
+
+// What the core wants done. The shell executes commands after the events that caused them are
+// durable; a command to an agent that isn't connected is dropped, since the agent's next Hello
+// reconciles. Commands of a replay are dropped too.
+namespace rally::core {
+
+struct SendPrepare {
+  std::string agent;
+  AttemptKey key;
+  StepSpec spec;
+  std::string image_digest;  // once resolved for this build
+  Digest input;              // when already known
+};
+
+struct SendStartGrant {
+  std::string agent;
+  AttemptKey key;
+  Digest input;
+  absl::Duration timeout_left;
+};
+
+struct SendCancel {
+  std::string agent;
+  AttemptKey key;
+  bool discard = false;  // no result is wanted
+};
+
+struct SendResultAck {
+  std::string agent;
+  AttemptKey key;
+};
+
+enum class Verdict {
+  kKeep,
+  kKill,          // superseded or unknown: end it, no result wanted
+  kResendResult,
+  kForget,        // its result is durable
+};
+
+struct AttemptVerdict {
+  AttemptKey key;
+  Verdict verdict = Verdict::kKeep;
+};
+
+// Answers a Hello. Commands for this session that follow it are sent after it.
+struct SendWelcome {
+  std::string agent;
+  int64_t session = 0;
+  std::vector<AttemptVerdict> verdicts;
+};
+
+// One delta: what `step` (an index) made of its input tree.
+struct StepTrees {
+  int step = 0;
+  std::string step_id;
+  Digest input;
+  Digest output;
+};
+
+// Join context + deltas on a worker thread and post TreeJoined. `step` -1 is the final workspace.
+struct JoinTrees {
+  std::string build_id;
+  int step = 0;
+  Digest base;
+  std::vector<StepTrees> deltas;  // in the deterministic order
+  // before[i] holds the positions in deltas (ascending) that delta i's step depends on,
+  // transitively: no conflict is possible between these and i.
+  std::vector<std::vector<int>> before;
+};
+
+// The build's view changed: watchers look again.
+struct BuildChanged {
+  std::string build_id;
+  bool ended = false;
+};
+
+using Command = std::variant<SendPrepare, SendStartGrant, SendCancel, SendResultAck, SendWelcome,
+                             JoinTrees, BuildChanged>;
+
+}  // namespace rally::core
+
+#endif  // RALLY_CONTROLLER_CORE_COMMAND_H_
