@@ -1,0 +1,30 @@
+#ifndef RALLY_CONTROLLER_WIRE_BUILD_WIRE_H_
+#define RALLY_CONTROLLER_WIRE_BUILD_WIRE_H_
+
+#include "absl/status/statusor.h"
+#include "common/pipeline/model.h"
+#include "controller/core/agent_table.h"
+#include "controller/core/build.h"
+#include "controller/core/command.h"
+#include "rally/v1/agent.pb.h"
+#include "rally/v1/build.pb.h"
+
+// What the controller tells people about builds and agents, and agents about their work.
+namespace rally::wire {
+
+v1::Build ToProto(const core::Build& build);
+v1::Agent ToProto(const core::Agent& agent);
+
+// The commands that go to an agent.
+v1::ControllerMessage ToProto(const core::SendPrepare& command, int64_t epoch);
+v1::ControllerMessage ToProto(const core::SendStartGrant& command, int64_t epoch);
+v1::ControllerMessage ToProto(const core::SendCancel& command, int64_t epoch, absl::Duration grace);
+v1::ControllerMessage ToProto(const core::SendResultAck& command);
+
+// A parsed step as the core takes it: images normalised. InvalidArgument for an image reference
+// that the parser should have refused.
+absl::StatusOr<core::StepDefinition> FromPipeline(const pipeline::Step& step);
+
+}  // namespace rally::wire
+
+#endif  // RALLY_CONTROLLER_WIRE_BUILD_WIRE_H_
