@@ -1,0 +1,76 @@
+#ifndef RALLY_COMMON_BLOB_CAPTURE_DIRECTORY_H_
+#define RALLY_COMMON_BLOB_CAPTURE_DIRECTORY_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/blob/blob_store.h"
+#include "common/blob/digest.h"
+#include "common/blob/directory.h"
+#include "common/blob/tree.h"
+
+namespace rally::blob {
+
+struct CaptureOptions {
+  // A file that remembers digests by (path, size, mtime, ctime, inode), so that a file that did not
+  // change isn't read again. Empty: none. A file that can't be read or is damaged counts as empty,
+  // one that can't be written is a warning.
+  std::string stat_cache_file;
+  // 0: one a core.
+  int hash_threads = 0;
+  // Entries to leave out, with all below them, by their path relative to the root. Null: none.
+  std::function<bool(absl::string_view path)> ignored;
+  TreeLimits limits;
+};
+
+// A directory as it was found: its tree's messages in memory, its files' contents still on disk.
+struct CapturedTree {
+  Digest root;
+  absl::flat_hash_map<Digest, std::string> directories;  // Messages' bytes.
+  // One way to open each different content, and its path for messages.
+  struct File {
+    std::string path;  // Relative to the root.
+    std::function<absl::StatusOr<int>()> open;
+  };
+  absl::flat_hash_map<Digest, File> files;
+
+  int64_t file_count = 0;
+  int64_t symlink_count = 0;
+  int64_t directory_count = 0;  // Without the root.
+  int64_t total_bytes = 0;
+  int64_t hashed_files = 0;  // Those that were read.
+  int64_t hashed_bytes = 0;
+  // A line each: sockets, fifos and devices that were left out, a stat cache that can't be written.
+  std::vector<std::string> warnings;
+};
+
+// Reads the directory at `path`, never through a symlink below it.
+// Errors: NotFound and InvalidArgument (no directory; a name that isn't UTF-8, naming the path),
+//   PermissionDenied, ResourceExhausted (limits), Aborted (a file changed while it was read).
+absl::StatusOr<CapturedTree> CaptureDirectory(const std::string& path,
+                                              const CaptureOptions& options = {});
+
+struct UploadProgress {
+  int64_t total_blobs = 0;  // Of the tree, each content once.
+  int64_t total_bytes = 0;
+  int64_t missing_blobs = 0;  // Those that the store lacked.
+  int64_t missing_bytes = 0;
+  int64_t uploaded_blobs = 0;
+  int64_t uploaded_bytes = 0;
+};
+
+// Uploads what the store lacks, files first, then directories, so that a directory that is there
+// has its files. `on_progress` (may be null) is called from this thread after each part.
+absl::StatusOr<UploadProgress> UploadTree(
+    BlobStore& store, const CapturedTree& tree,
+    const std::function<void(const UploadProgress&)>& on_progress = nullptr);
+
+}  // namespace rally::blob
+
+#endif  // RALLY_COMMON_BLOB_CAPTURE_DIRECTORY_H_

@@ -1,0 +1,58 @@
+#ifndef RALLY_COMMON_BLOB_CAS_CLIENT_H_
+#define RALLY_COMMON_BLOB_CAS_CLIENT_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "build/bazel/remote/execution/v2/remote_execution.grpc.pb.h"
+#include "common/blob/blob_store.h"
+#include "google/bytestream/bytestream.grpc.pb.h"
+#include "grpcpp/channel.h"
+
+namespace rally::blob {
+
+// A store behind gRPC, reached with the portable core of the Remote Execution API only:
+// FindMissingBlobs, BatchUpdateBlobs, BatchReadBlobs, ByteStream Read and Write. It does not
+// compress, and does not remember which blobs the server has.
+//
+// Ownership: shares the channel. Threads: thread-safe.
+// Blocking: every method; each RPC has Options::call_deadline, and is repeated with growing pauses
+//   at most Options::max_attempts times when the server can't be reached. A stream's deadline grows
+//   with the blob's size.
+// Errors: as BlobStore; others than those of the table come through from the server.
+class CasClient : public BlobStore {
+ public:
+  struct Options {
+    std::string instance;
+    absl::Duration call_deadline = absl::Seconds(60);
+    // Added to a stream's deadline for each MiB.
+    absl::Duration deadline_per_mib = absl::Seconds(1);
+    // Of one request or answer with many blobs; below gRPC's default limit of 4 MiB a message.
+    int64_t batch_limit_bytes = 4 * 1024 * 1024 - 64 * 1024;
+    // Blobs above go by ByteStream, smaller ones by batches.
+    int64_t max_batched_blob_bytes = 256 * 1024;
+    // Batches and streams of one Upload or Read in flight at a time.
+    int max_streams = 4;
+    int max_attempts = 5;
+    absl::Duration first_pause = absl::Milliseconds(100);
+  };
+
+  CasClient(std::shared_ptr<grpc::Channel> channel, Options options);
+  ~CasClient() override;
+
+  absl::StatusOr<std::vector<Digest>> FindMissing(absl::Span<const Digest> digests) override;
+  absl::Status Upload(std::vector<BlobUpload> uploads) override;
+  absl::StatusOr<std::vector<std::string>> Read(absl::Span<const Digest> digests) override;
+  absl::Status ReadToFile(const Digest& digest, int fd) override;
+
+ private:
+  class Calls;
+  std::unique_ptr<Calls> calls_;
+};
+
+}  // namespace rally::blob
+
+#endif  // RALLY_COMMON_BLOB_CAS_CLIENT_H_

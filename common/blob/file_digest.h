@@ -1,0 +1,23 @@
+#ifndef RALLY_COMMON_BLOB_FILE_DIGEST_H_
+#define RALLY_COMMON_BLOB_FILE_DIGEST_H_
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/blob/digest.h"
+
+namespace rally::blob {
+
+// Reads from the descriptor's current offset to its end. Blocks on the disk.
+absl::StatusOr<Digest> DigestOfFile(int fd);
+
+// Writes all bytes, however many calls it takes. ResourceExhausted when the disk is full.
+absl::Status WriteAll(int fd, absl::string_view bytes);
+
+// "what: strerror", with the code that the error number stands for: a full disk or quota is
+// ResourceExhausted, others as absl::ErrnoToStatusCode says.
+absl::Status ErrnoStatus(int error_number, absl::string_view what);
+
+}  // namespace rally::blob
+
+#endif  // RALLY_COMMON_BLOB_FILE_DIGEST_H_

@@ -1,0 +1,48 @@
+#ifndef RALLY_COMMON_BLOB_TREE_H_
+#define RALLY_COMMON_BLOB_TREE_H_
+
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
+#include "common/blob/blob_store.h"
+#include "common/blob/digest.h"
+#include "common/blob/directory_reader.h"
+
+namespace rally::blob {
+
+struct TreeLimits {
+  int64_t max_entries = kMaxTreeEntries;
+  int max_depth = kMaxTreeDepth;
+  // Of all files' contents, each counted as often as it occurs.
+  int64_t max_total_bytes = std::numeric_limits<int64_t>::max();
+};
+
+// A whole tree's directories and what it amounts to. Entries and bytes count each path, so that a
+// small graph of shared directories that stands for a huge tree is seen as huge.
+struct LoadedTree {
+  absl::flat_hash_map<Digest, std::shared_ptr<const Directory>> directories;
+  absl::flat_hash_set<Digest> files;
+  // Directories that the reader answered NotFound for; only with keep_going.
+  std::vector<Digest> missing_directories;
+  int64_t entries = 0;
+  int64_t total_bytes = 0;
+  int depth = 0;
+};
+
+// Reads a tree level by level, each level in batches. ResourceExhausted when a limit is exceeded,
+// before more is read than the limit allows. With keep_going a missing directory doesn't end it.
+absl::StatusOr<LoadedTree> LoadTree(DirectoryReader& reader, const Digest& root,
+                                    const TreeLimits& limits = {}, bool keep_going = false);
+
+// The digests of the tree, directories and files, that the store lacks; empty means complete.
+absl::StatusOr<std::vector<Digest>> FindMissingInTree(BlobStore& store, DirectoryReader& reader,
+                                                      const Digest& root,
+                                                      const TreeLimits& limits = {});
+
+}  // namespace rally::blob
+
+#endif  // RALLY_COMMON_BLOB_TREE_H_
