@@ -20,6 +20,7 @@ _PKG_CONFIG = {
         "absl_cleanup",
         "absl_random_random",
     ],
+    "archive": ["libarchive"],
     "benchmark": ["benchmark"],
     "cli11": ["CLI11"],
     "crypto": ["libcrypto"],
