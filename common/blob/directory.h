@@ -25,6 +25,8 @@ inline constexpr int64_t kMaxTreeEntries = 1'000'000;
 inline constexpr int kMaxTreeDepth = 512;
 inline constexpr int kMaxNameBytes = 255;
 inline constexpr int kMaxSymlinkTargetBytes = 4095;
+// Of one Directory message, which has to be in memory whole.
+inline constexpr int64_t kMaxDirectoryBytes = 256 * 1024 * 1024;
 
 // Modes that need no unix_mode property. Only the nine permission bits are kept: setuid, setgid and
 // sticky are dropped.

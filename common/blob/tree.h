@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -26,19 +27,19 @@ struct TreeLimits {
 struct LoadedTree {
   absl::flat_hash_map<Digest, std::shared_ptr<const Directory>> directories;
   absl::flat_hash_set<Digest> files;
-  // Directories that the reader answered NotFound for; only with keep_going.
-  std::vector<Digest> missing_directories;
-  int64_t entries = 0;
+  int64_t entries = 0;  // Without the root.
   int64_t total_bytes = 0;
-  int depth = 0;
+  int depth = 0;  // Components of the longest path.
 };
 
 // Reads a tree level by level, each level in batches. ResourceExhausted when a limit is exceeded,
-// before more is read than the limit allows. With keep_going a missing directory doesn't end it.
+// before more is read than the limit allows.
 absl::StatusOr<LoadedTree> LoadTree(DirectoryReader& reader, const Digest& root,
-                                    const TreeLimits& limits = {}, bool keep_going = false);
+                                    const TreeLimits& limits = {});
 
-// The digests of the tree, directories and files, that the store lacks; empty means complete.
+// The digests of the tree, directories and files, that the store lacks, as far as the directories
+// that it has tell; empty means complete. Asks the store about directories, too, also when the
+// reader knows them. A directory that the store has in a damaged form counts as missing.
 absl::StatusOr<std::vector<Digest>> FindMissingInTree(BlobStore& store, DirectoryReader& reader,
                                                       const Digest& root,
                                                       const TreeLimits& limits = {});

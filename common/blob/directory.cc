@@ -1,0 +1,271 @@
+#include "common/blob/directory.h"
+
+#include <algorithm>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/blob/digest_proto.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+
+namespace rally::blob {
+namespace {
+
+constexpr int64_t kMinTimestampSeconds = -62135596800;  // 0001-01-01.
+constexpr int64_t kMaxTimestampSeconds = 253402300799;  // 9999-12-31.
+
+bool IsUtf8(absl::string_view text) {
+  size_t i = 0;
+  while (i < text.size()) {
+    const unsigned char lead = text[i];
+    if (lead < 0x80) {
+      ++i;
+      continue;
+    }
+    int more;
+    uint32_t code;
+    uint32_t least;
+    if ((lead & 0xE0) == 0xC0) {
+      more = 1, code = lead & 0x1F, least = 0x80;
+    } else if ((lead & 0xF0) == 0xE0) {
+      more = 2, code = lead & 0x0F, least = 0x800;
+    } else if ((lead & 0xF8) == 0xF0) {
+      more = 3, code = lead & 0x07, least = 0x10000;
+    } else {
+      return false;
+    }
+    if (text.size() - i <= static_cast<size_t>(more)) return false;
+    for (int k = 1; k <= more; ++k) {
+      const unsigned char next = text[i + k];
+      if ((next & 0xC0) != 0x80) return false;
+      code = (code << 6) | (next & 0x3F);
+    }
+    const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
+    if (code < least || code > 0x10FFFF || surrogate) return false;
+    i += more + 1;
+  }
+  return true;
+}
+
+template <typename Nodes>
+void SortByName(Nodes* nodes) {
+  std::sort(nodes->begin(), nodes->end(),
+            [](const auto& a, const auto& b) { return a.name() < b.name(); });
+}
+
+absl::Status Invalid(absl::string_view what, absl::string_view name, absl::string_view why) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("invalid directory: ", what, " '", absl::CHexEscape(name), "': ", why));
+}
+
+absl::Status ValidateProperties(absl::string_view what, absl::string_view name,
+                                const NodeProperties& properties) {
+  if (properties.has_mtime()) {
+    const auto& mtime = properties.mtime();
+    if (mtime.seconds() < kMinTimestampSeconds || mtime.seconds() > kMaxTimestampSeconds ||
+        mtime.nanos() < 0 || mtime.nanos() > 999'999'999) {
+      return Invalid(what, name, "mtime out of range");
+    }
+  }
+  return absl::OkStatus();
+}
+
+template <typename Nodes>
+absl::Status ValidateNames(absl::string_view what, const Nodes& nodes) {
+  const std::string* previous = nullptr;
+  for (const auto& node : nodes) {
+    if (absl::Status valid = ValidateName(node.name()); !valid.ok()) {
+      return Invalid(what, node.name(), valid.message());
+    }
+    if (previous != nullptr && node.name() <= *previous) {
+      return Invalid(what, node.name(),
+                     node.name() == *previous ? "the name occurs twice" : "not in sorted order");
+    }
+    previous = &node.name();
+  }
+  return absl::OkStatus();
+}
+
+// Both sorted. A name that is two things is how a tree makes its reader write through a link.
+template <typename A, typename B>
+absl::Status ValidateDisjoint(const A& a, const B& b) {
+  auto i = a.begin();
+  auto j = b.begin();
+  while (i != a.end() && j != b.end()) {
+    if (i->name() == j->name()) return Invalid("entry", i->name(), "the name occurs twice");
+    if (i->name() < j->name()) {
+      ++i;
+    } else {
+      ++j;
+    }
+  }
+  return absl::OkStatus();
+}
+
+void SetMtime(std::optional<absl::Time> mtime, NodeProperties* properties) {
+  const timespec time = absl::ToTimespec(*mtime);
+  properties->mutable_mtime()->set_seconds(time.tv_sec);
+  properties->mutable_mtime()->set_nanos(static_cast<int32_t>(time.tv_nsec));
+}
+
+std::optional<absl::Time> GetMtime(const NodeProperties& properties) {
+  if (!properties.has_mtime()) return std::nullopt;
+  timespec time;
+  time.tv_sec = properties.mtime().seconds();
+  time.tv_nsec = properties.mtime().nanos();
+  return absl::TimeFromTimespec(time);
+}
+
+Digest TrustedDigest(const build::bazel::remote::execution::v2::Digest& proto) {
+  return Digest{proto.hash(), proto.size_bytes()};
+}
+
+}  // namespace
+
+absl::Status ValidateName(absl::string_view name) {
+  if (name.empty()) return absl::InvalidArgumentError("the name is empty");
+  if (name == "." || name == "..") return absl::InvalidArgumentError("the name is reserved");
+  if (name.size() > kMaxNameBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the name has ", name.size(), " bytes, more than ", kMaxNameBytes));
+  }
+  if (name.find('/') != absl::string_view::npos) {
+    return absl::InvalidArgumentError("the name contains '/'");
+  }
+  if (name.find('\0') != absl::string_view::npos) {
+    return absl::InvalidArgumentError("the name contains a NUL byte");
+  }
+  if (!IsUtf8(name)) return absl::InvalidArgumentError("the name is not UTF-8");
+  return absl::OkStatus();
+}
+
+void Canonicalise(Directory* directory) {
+  SortByName(directory->mutable_files());
+  SortByName(directory->mutable_directories());
+  SortByName(directory->mutable_symlinks());
+}
+
+std::string Serialise(const Directory& directory) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    directory.SerializeToCodedStream(&coded);
+  }
+  return bytes;
+}
+
+absl::Status Validate(const Directory& directory) {
+  if (absl::Status valid = ValidateNames("file", directory.files()); !valid.ok()) return valid;
+  if (absl::Status valid = ValidateNames("directory", directory.directories()); !valid.ok()) {
+    return valid;
+  }
+  if (absl::Status valid = ValidateNames("symlink", directory.symlinks()); !valid.ok()) {
+    return valid;
+  }
+  if (absl::Status valid = ValidateDisjoint(directory.files(), directory.directories());
+      !valid.ok()) {
+    return valid;
+  }
+  if (absl::Status valid = ValidateDisjoint(directory.files(), directory.symlinks()); !valid.ok()) {
+    return valid;
+  }
+  if (absl::Status valid = ValidateDisjoint(directory.directories(), directory.symlinks());
+      !valid.ok()) {
+    return valid;
+  }
+  for (const FileNode& node : directory.files()) {
+    if (absl::Status valid = FromProto(node.digest()).status(); !valid.ok()) {
+      return Invalid("file", node.name(), valid.message());
+    }
+    if (absl::Status valid = ValidateProperties("file", node.name(), node.node_properties());
+        !valid.ok()) {
+      return valid;
+    }
+  }
+  for (const DirectoryNode& node : directory.directories()) {
+    if (absl::Status valid = FromProto(node.digest()).status(); !valid.ok()) {
+      return Invalid("directory", node.name(), valid.message());
+    }
+  }
+  for (const SymlinkNode& node : directory.symlinks()) {
+    if (node.target().empty() || node.target().size() > kMaxSymlinkTargetBytes ||
+        node.target().find('\0') != std::string::npos) {
+      return Invalid("symlink", node.name(), "its target is no path that a symlink can have");
+    }
+  }
+  return ValidateProperties("directory", ".", directory.node_properties());
+}
+
+absl::StatusOr<Directory> ParseDirectory(absl::string_view bytes) {
+  Directory directory;
+  if (!directory.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return absl::InvalidArgumentError("the blob is no Directory message");
+  }
+  if (absl::Status valid = Validate(directory); !valid.ok()) return valid;
+  return directory;
+}
+
+uint32_t ModeOf(const FileNode& node) {
+  if (node.node_properties().has_unix_mode()) {
+    return node.node_properties().unix_mode().value() & kModeMask;
+  }
+  return node.is_executable() ? kExecutableFileMode : kPlainFileMode;
+}
+
+uint32_t ModeOf(const Directory& directory) {
+  if (directory.node_properties().has_unix_mode()) {
+    return directory.node_properties().unix_mode().value() & kModeMask;
+  }
+  return kPlainDirectoryMode;
+}
+
+std::optional<absl::Time> MtimeOf(const FileNode& node) { return GetMtime(node.node_properties()); }
+
+std::optional<absl::Time> MtimeOf(const Directory& directory) {
+  return GetMtime(directory.node_properties());
+}
+
+FileNode MakeFileNode(absl::string_view name, const Digest& digest, uint32_t mode,
+                      std::optional<absl::Time> mtime) {
+  FileNode node;
+  node.set_name(std::string(name));
+  *node.mutable_digest() = ToProto(digest);
+  mode &= kModeMask;
+  node.set_is_executable((mode & 0111) != 0);
+  if (mode != kPlainFileMode && mode != kExecutableFileMode) {
+    node.mutable_node_properties()->mutable_unix_mode()->set_value(mode);
+  }
+  if (mtime.has_value()) SetMtime(mtime, node.mutable_node_properties());
+  return node;
+}
+
+SymlinkNode MakeSymlinkNode(absl::string_view name, absl::string_view target) {
+  SymlinkNode node;
+  node.set_name(std::string(name));
+  node.set_target(std::string(target));
+  return node;
+}
+
+DirectoryNode MakeDirectoryNode(absl::string_view name, const Digest& digest) {
+  DirectoryNode node;
+  node.set_name(std::string(name));
+  *node.mutable_digest() = ToProto(digest);
+  return node;
+}
+
+void SetDirectoryProperties(uint32_t mode, std::optional<absl::Time> mtime, Directory* directory) {
+  directory->clear_node_properties();
+  mode &= kModeMask;
+  if (mode != kPlainDirectoryMode) {
+    directory->mutable_node_properties()->mutable_unix_mode()->set_value(mode);
+  }
+  if (mtime.has_value()) SetMtime(mtime, directory->mutable_node_properties());
+}
+
+Digest DigestOfNode(const FileNode& node) { return TrustedDigest(node.digest()); }
+
+Digest DigestOfNode(const DirectoryNode& node) { return TrustedDigest(node.digest()); }
+
+}  // namespace rally::blob

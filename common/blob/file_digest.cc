@@ -1,0 +1,56 @@
+#include "common/blob/file_digest.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+
+namespace rally::blob {
+namespace {
+
+constexpr size_t kReadBytes = 256 * 1024;
+
+}  // namespace
+
+absl::Status ErrnoStatus(int error_number, absl::string_view what) {
+  const std::string text = absl::StrCat(what, ": ", strerror(error_number));
+  switch (error_number) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+    case EMFILE:
+    case ENFILE:
+      return absl::ResourceExhaustedError(text);
+    case EIO:
+      return absl::DataLossError(text);
+    default:
+      return absl::Status(absl::ErrnoToStatusCode(error_number), text);
+  }
+}
+
+absl::StatusOr<Digest> DigestOfFile(int fd) {
+  const auto buffer = std::make_unique<char[]>(kReadBytes);
+  Hasher hasher;
+  while (true) {
+    const ssize_t n = read(fd, buffer.get(), kReadBytes);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoStatus(errno, "reading");
+    if (n == 0) return hasher.Finish();
+    hasher.Update(absl::string_view(buffer.get(), n));
+  }
+}
+
+absl::Status WriteAll(int fd, absl::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoStatus(errno, "writing");
+    bytes.remove_prefix(n);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace rally::blob

@@ -1,0 +1,212 @@
+#include "common/blob/tree.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace rally::blob {
+namespace {
+
+// What is asked of a store or a reader at once.
+constexpr size_t kDigestsPerRequest = 10'000;
+constexpr int64_t kPrefetchBytes = 4 * 1024 * 1024;
+
+absl::Status TooMany(const Digest& root, absl::string_view what, int64_t limit) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("tree ", root.ToString(), " has more than ", limit, " ", what));
+}
+
+int64_t EntriesOf(const Directory& directory) {
+  return int64_t{directory.files_size()} + directory.directories_size() + directory.symlinks_size();
+}
+
+// Sums that stay at the greatest number instead of wrapping: a tree bomb overflows anything.
+int64_t SaturatingAdd(int64_t a, int64_t b) {
+  int64_t sum;
+  return __builtin_add_overflow(a, b, &sum) ? std::numeric_limits<int64_t>::max() : sum;
+}
+
+// Collects a tree's different directories, one level of the graph after the other.
+class LevelWalk {
+ public:
+  // Takes out of a level, before it is read, what shall not be.
+  using Filter = std::function<absl::Status(std::vector<Digest>&)>;
+  // Decides about a directory that could not be read: OK goes on without it.
+  using OnError = std::function<absl::Status(const Digest&, absl::Status)>;
+
+  LevelWalk(DirectoryReader& reader, const Digest& root, const TreeLimits& limits)
+      : reader_(reader), root_(root), limits_(limits) {}
+
+  absl::Status Run(const Filter& filter, const OnError& on_error, LoadedTree* tree) {
+    absl::flat_hash_set<Digest> seen = {root_};
+    std::vector<Digest> level = {root_};
+    int64_t different_entries = 0;
+    for (int depth = 0; !level.empty(); ++depth) {
+      if (depth > limits_.max_depth) return TooMany(root_, "levels", limits_.max_depth);
+      if (absl::Status status = filter(level); !status.ok()) return status;
+      std::vector<Digest> next;
+      for (size_t i = 0; i < level.size(); ++i) {
+        PrefetchFrom(level, i);
+        auto directory = reader_.Read(level[i]);
+        if (!directory.ok()) {
+          absl::Status status = on_error(level[i], directory.status());
+          if (!status.ok()) return status;
+          continue;
+        }
+        different_entries += EntriesOf(**directory);
+        if (different_entries > limits_.max_entries) {
+          return TooMany(root_, "entries", limits_.max_entries);
+        }
+        for (const FileNode& file : (*directory)->files()) tree->files.insert(DigestOfNode(file));
+        for (const DirectoryNode& child : (*directory)->directories()) {
+          Digest digest = DigestOfNode(child);
+          if (seen.insert(digest).second) next.push_back(std::move(digest));
+        }
+        tree->directories[level[i]] = *std::move(directory);
+      }
+      level = std::move(next);
+      prefetched_until_ = 0;
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  void PrefetchFrom(const std::vector<Digest>& level, size_t begin) {
+    if (begin < prefetched_until_) return;
+    size_t end = begin;
+    int64_t bytes = 0;
+    while (end < level.size() && end - begin < kDigestsPerRequest && bytes < kPrefetchBytes) {
+      bytes += level[end++].size_bytes;
+    }
+    reader_.Prefetch(absl::MakeConstSpan(level).subspan(begin, end - begin));
+    prefetched_until_ = end;
+  }
+
+  DirectoryReader& reader_;
+  const Digest& root_;
+  const TreeLimits& limits_;
+  size_t prefetched_until_ = 0;
+};
+
+// Counts what the tree stands for, each shared directory as often as it occurs, but looks at it
+// once.
+class Expansion {
+ public:
+  struct Size {
+    int64_t entries = 0;
+    int64_t total_bytes = 0;
+    int height = 0;
+  };
+
+  Expansion(const LoadedTree& tree, const Digest& root, const TreeLimits& limits)
+      : tree_(tree), root_(root), limits_(limits) {}
+
+  // The recursion ends at the depth limit, since each call is one more component of a real path.
+  absl::StatusOr<Size> Measure(const Digest& digest, int depth) {
+    if (depth > limits_.max_depth) return TooMany(root_, "levels", limits_.max_depth);
+    if (const auto known = sizes_.find(digest); known != sizes_.end()) {
+      if (depth + known->second.height > limits_.max_depth) {
+        return TooMany(root_, "levels", limits_.max_depth);
+      }
+      return known->second;
+    }
+    Size size;
+    const auto found = tree_.directories.find(digest);
+    if (found == tree_.directories.end()) return size;
+    const Directory& directory = *found->second;
+    size.entries = EntriesOf(directory);
+    if (size.entries > 0) size.height = 1;
+    for (const FileNode& file : directory.files()) {
+      size.total_bytes = SaturatingAdd(size.total_bytes, file.digest().size_bytes());
+    }
+    for (const DirectoryNode& child : directory.directories()) {
+      absl::StatusOr<Size> below = Measure(DigestOfNode(child), depth + 1);
+      if (!below.ok()) return below;
+      size.entries = SaturatingAdd(size.entries, below->entries);
+      size.total_bytes = SaturatingAdd(size.total_bytes, below->total_bytes);
+      size.height = std::max(size.height, below->height + 1);
+    }
+    sizes_[digest] = size;
+    return size;
+  }
+
+ private:
+  const LoadedTree& tree_;
+  const Digest& root_;
+  const TreeLimits& limits_;
+  absl::flat_hash_map<Digest, Size> sizes_;
+};
+
+absl::Status MeasureTree(const Digest& root, const TreeLimits& limits, LoadedTree* tree) {
+  absl::StatusOr<Expansion::Size> size = Expansion(*tree, root, limits).Measure(root, 0);
+  if (!size.ok()) return size.status();
+  if (size->entries > limits.max_entries) return TooMany(root, "entries", limits.max_entries);
+  if (size->height > limits.max_depth) return TooMany(root, "levels", limits.max_depth);
+  if (size->total_bytes > limits.max_total_bytes) {
+    return TooMany(root, "bytes in its files", limits.max_total_bytes);
+  }
+  tree->entries = size->entries;
+  tree->total_bytes = size->total_bytes;
+  tree->depth = size->height;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Digest>> FindMissingInParts(BlobStore& store,
+                                                       absl::Span<const Digest> digests) {
+  std::vector<Digest> missing;
+  for (size_t begin = 0; begin < digests.size(); begin += kDigestsPerRequest) {
+    absl::StatusOr<std::vector<Digest>> part =
+        store.FindMissing(digests.subspan(begin, kDigestsPerRequest));
+    if (!part.ok()) return part.status();
+    missing.insert(missing.end(), part->begin(), part->end());
+  }
+  return missing;
+}
+
+}  // namespace
+
+absl::StatusOr<LoadedTree> LoadTree(DirectoryReader& reader, const Digest& root,
+                                    const TreeLimits& limits) {
+  LoadedTree tree;
+  absl::Status walked = LevelWalk(reader, root, limits)
+                            .Run([](std::vector<Digest>&) { return absl::OkStatus(); },
+                                 [](const Digest&, absl::Status status) { return status; }, &tree);
+  if (!walked.ok()) return walked;
+  if (absl::Status fits = MeasureTree(root, limits, &tree); !fits.ok()) return fits;
+  return tree;
+}
+
+absl::StatusOr<std::vector<Digest>> FindMissingInTree(BlobStore& store, DirectoryReader& reader,
+                                                      const Digest& root,
+                                                      const TreeLimits& limits) {
+  LoadedTree tree;
+  std::vector<Digest> missing;
+  const auto drop_missing = [&](std::vector<Digest>& level) -> absl::Status {
+    absl::StatusOr<std::vector<Digest>> absent = FindMissingInParts(store, level);
+    if (!absent.ok()) return absent.status();
+    const absl::flat_hash_set<Digest> absent_set(absent->begin(), absent->end());
+    missing.insert(missing.end(), absent->begin(), absent->end());
+    level.erase(std::remove_if(level.begin(), level.end(),
+                               [&](const Digest& d) { return absent_set.contains(d); }),
+                level.end());
+    return absl::OkStatus();
+  };
+  const auto note_damaged = [&](const Digest& digest, absl::Status status) {
+    if (!absl::IsNotFound(status) && !absl::IsDataLoss(status)) return status;
+    missing.push_back(digest);
+    return absl::OkStatus();
+  };
+  absl::Status walked = LevelWalk(reader, root, limits).Run(drop_missing, note_damaged, &tree);
+  if (!walked.ok()) return walked;
+  if (absl::Status fits = MeasureTree(root, limits, &tree); !fits.ok()) return fits;
+  std::vector<Digest> files(tree.files.begin(), tree.files.end());
+  std::sort(files.begin(), files.end());  // So that two runs give the same list.
+  absl::StatusOr<std::vector<Digest>> absent = FindMissingInParts(store, files);
+  if (!absent.ok()) return absent.status();
+  missing.insert(missing.end(), absent->begin(), absent->end());
+  return missing;
+}
+
+}  // namespace rally::blob
