@@ -1,0 +1,47 @@
+#include "common/pipeline/diagnostic_list.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace rally::pipeline {
+
+void DiagnosticList::Error(Position at, std::string message) {
+  ++error_count_;
+  diagnostics_.push_back({Severity::kError, at.line, at.column, std::move(message)});
+}
+
+void DiagnosticList::Warning(Position at, std::string message) {
+  diagnostics_.push_back({Severity::kWarning, at.line, at.column, std::move(message)});
+}
+
+std::vector<Diagnostic> DiagnosticList::Sorted() const {
+  std::vector<const Diagnostic*> sorted;
+  sorted.reserve(diagnostics_.size());
+  for (const Diagnostic& diagnostic : diagnostics_) sorted.push_back(&diagnostic);
+  // The message is part of the order, so that equal files give equal lists whatever order a hash
+  // map handed its keys out in.
+  std::sort(sorted.begin(), sorted.end(), [](const Diagnostic* a, const Diagnostic* b) {
+    return std::tie(a->line, a->column, a->message) < std::tie(b->line, b->column, b->message);
+  });
+
+  std::vector<Diagnostic> shown;
+  int errors = 0;
+  int warnings = 0;
+  for (const Diagnostic* diagnostic : sorted) {
+    int& count = diagnostic->severity == Severity::kError ? errors : warnings;
+    if (++count <= kMaxShown) shown.push_back(*diagnostic);
+  }
+  const auto add_rest = [&shown](Severity severity, int count, const char* noun) {
+    const int rest = count - kMaxShown;
+    if (rest <= 0) return;
+    shown.push_back({severity, 0, 0, absl::StrCat(rest, " more ", noun, rest == 1 ? "" : "s")});
+  };
+  add_rest(Severity::kError, errors, "error");
+  add_rest(Severity::kWarning, warnings, "warning");
+  return shown;
+}
+
+}  // namespace rally::pipeline

@@ -1,0 +1,41 @@
+#ifndef RALLY_COMMON_PIPELINE_DIAGNOSTIC_LIST_H_
+#define RALLY_COMMON_PIPELINE_DIAGNOSTIC_LIST_H_
+
+#include <string>
+#include <vector>
+
+#include "common/pipeline/diagnostic.h"
+
+namespace rally::pipeline {
+
+// A place in the file; both count from 1.
+struct Position {
+  int line = 0;
+  int column = 0;
+};
+
+// The findings of one parse, collected in any order.
+//
+// It doesn't print. Threads: not thread-safe. Bounds: however much is wrong with a file, what
+// Sorted() gives stays short.
+class DiagnosticList {
+ public:
+  static constexpr int kMaxShown = 20;
+
+  void Error(Position at, std::string message);
+  void Warning(Position at, std::string message);
+
+  int error_count() const { return error_count_; }
+
+  // By line, then column. At most kMaxShown errors and as many warnings; what is left out is
+  // counted at the end, on line 0 ("3 more errors").
+  std::vector<Diagnostic> Sorted() const;
+
+ private:
+  std::vector<Diagnostic> diagnostics_;
+  int error_count_ = 0;
+};
+
+}  // namespace rally::pipeline
+
+#endif  // RALLY_COMMON_PIPELINE_DIAGNOSTIC_LIST_H_

@@ -1,0 +1,195 @@
+#include "common/pipeline/graph_builder.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "absl/algorithm/container.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "common/pipeline/dag.h"
+#include "common/pipeline/quote.h"
+#include "common/pipeline/spelling.h"
+
+namespace rally::pipeline {
+namespace {
+
+constexpr absl::string_view kAtOnce = "-";
+// Of a cycle with more steps than this, the middle is left out of the message.
+constexpr size_t kMaxNamesShown = 12;
+
+// Resolves the edges of one pipeline.
+//
+// Ownership: refers to the index, the drafts and the diagnostics. Threads: not thread-safe.
+class EdgeResolver {
+ public:
+  EdgeResolver(const StepIndex& index, std::vector<DraftStep>* drafts, DiagnosticList* diagnostics)
+      : index_(index), drafts_(*drafts), diagnostics_(*diagnostics) {}
+
+  void Resolve(int number) {
+    DraftStep& draft = drafts_[number];
+    if (!draft.has_valid_id || draft.keys.WasRefused(Key::kWhenAll)) return;
+    const TomlValue* when_all = draft.keys.Find(Key::kWhenAll);
+    if (when_all == nullptr || when_all->elements.empty()) {
+      if (when_all != nullptr) {
+        diagnostics_.Warning(when_all->position,
+                             "whenAll = [] is the same as no whenAll: the step waits for the one "
+                             "before it; write [\"-\"] to start at once");
+      }
+      if (number > 0) {
+        draft.step.dependencies = {number - 1};
+        draft.step.implicit_dependency = true;
+      }
+      return;
+    }
+    if (when_all->elements.size() == 1 && when_all->elements.front().string == kAtOnce) return;
+    ResolveEntries(number, *when_all);
+  }
+
+ private:
+  void ResolveEntries(int number, const TomlValue& when_all) {
+    Step& step = drafts_[number].step;
+    bool mixed = false;
+    // By name, so that an unknown step that is named twice is one mistake as well.
+    absl::flat_hash_map<absl::string_view, int> seen;
+    for (const TomlValue& entry : when_all.elements) {
+      if (entry.string == kAtOnce) {
+        if (!mixed) {
+          diagnostics_.Error(entry.position, absl::StrCat("whenAll of step ", Quote(step.id),
+                                                          " mixes \"-\" with other entries"));
+        }
+        mixed = true;
+        continue;
+      }
+      const int times = ++seen[entry.string];
+      if (times > 1) {
+        if (times == 2) {
+          diagnostics_.Error(entry.position, absl::StrCat("step ", Quote(step.id), " waits for ",
+                                                          Quote(entry.string), " twice"));
+        }
+        continue;
+      }
+      const auto found = index_.find(entry.string);
+      if (found == index_.end()) {
+        ReportUnknown(step.id, entry);
+      } else if (found->second == number) {
+        diagnostics_.Error(entry.position,
+                           absl::StrCat("step ", Quote(step.id), " waits for itself"));
+      } else {
+        step.dependencies.push_back(found->second);
+      }
+    }
+    absl::c_sort(step.dependencies);
+  }
+
+  void ReportUnknown(absl::string_view id, const TomlValue& entry) {
+    std::string message = absl::StrCat("step ", Quote(id), " waits for ", Quote(entry.string),
+                                       ", which is not a step");
+    // Each search looks at all ids; nobody reads more of them than are shown.
+    if (++unknown_count_ <= DiagnosticList::kMaxShown) {
+      const absl::string_view nearest =
+          entry.string == "root" ? kAtOnce : NearestWord(entry.string, Ids());
+      if (!nearest.empty()) absl::StrAppend(&message, "; did you mean ", Quote(nearest), "?");
+    }
+    diagnostics_.Error(entry.position, message);
+  }
+
+  const std::vector<absl::string_view>& Ids() {
+    if (ids_.empty()) {
+      for (const DraftStep& draft : drafts_) {
+        if (draft.has_valid_id) ids_.push_back(draft.step.id);
+      }
+    }
+    return ids_;
+  }
+
+  const StepIndex& index_;
+  std::vector<DraftStep>& drafts_;
+  DiagnosticList& diagnostics_;
+  std::vector<absl::string_view> ids_;
+  int unknown_count_ = 0;
+};
+
+std::string JoinShortened(const std::vector<absl::string_view>& names,
+                          absl::string_view separator) {
+  if (names.size() <= kMaxNamesShown) return absl::StrJoin(names, separator);
+  const size_t head = kMaxNamesShown - 3;
+  const std::vector<absl::string_view> first(names.begin(), names.begin() + head);
+  const std::vector<absl::string_view> last(names.end() - 2, names.end());
+  return absl::StrCat(absl::StrJoin(first, separator), separator, "(", names.size() - head - 2,
+                      " more)", separator, absl::StrJoin(last, separator));
+}
+
+// Where the step says that it waits for `dependency`; for an implicit edge, its header.
+Position PositionOfEdge(const DraftStep& draft, absl::string_view dependency) {
+  const TomlValue* when_all = draft.keys.Find(Key::kWhenAll);
+  if (when_all == nullptr) return draft.header;
+  for (const TomlValue& entry : when_all->elements) {
+    if (entry.string == dependency) return entry.position;
+  }
+  return when_all->position;
+}
+
+void ReportCycle(const std::vector<DraftStep>& drafts, const std::vector<int>& cycle,
+                 DiagnosticList* diagnostics) {
+  std::vector<absl::string_view> names;
+  std::vector<absl::string_view> implicit;
+  for (const int number : cycle) {
+    const Step& step = drafts[number].step;
+    names.push_back(step.id);
+    if (step.implicit_dependency) implicit.push_back(step.id);
+  }
+  names.push_back(names.front());
+  std::string message =
+      absl::StrCat("steps wait for each other in a cycle: ", JoinShortened(names, " -> "));
+  if (!implicit.empty()) {
+    absl::StrAppend(&message, " (without whenAll, so waiting for the step before: ",
+                    JoinShortened(implicit, ", "), ")");
+  }
+  diagnostics->Error(PositionOfEdge(drafts[cycle.front()], names[1]), message);
+}
+
+}  // namespace
+
+StepIndex IndexSteps(std::vector<DraftStep>* drafts, DiagnosticList* diagnostics) {
+  StepIndex index;
+  index.reserve(drafts->size());
+  for (size_t number = 0; number < drafts->size(); ++number) {
+    DraftStep& draft = (*drafts)[number];
+    if (draft.id_position.line == 0) continue;
+    const auto [found, inserted] = index.emplace(draft.step.id, static_cast<int>(number));
+    if (inserted || !draft.has_valid_id) continue;
+    draft.has_valid_id = false;
+    diagnostics->Error(
+        draft.id_position,
+        absl::StrCat("id ", Quote(draft.step.id), " is already used at line ",
+                     (*drafts)[static_cast<size_t>(found->second)].id_position.line));
+  }
+  // "root" may not be waited for, even where somebody tried to name a step so.
+  index.erase("root");
+  return index;
+}
+
+std::vector<int> BuildGraph(const StepIndex& index, std::vector<DraftStep>* drafts,
+                            DiagnosticList* diagnostics) {
+  const int errors_before = diagnostics->error_count();
+  EdgeResolver resolver(index, drafts, diagnostics);
+  std::vector<std::vector<int>> dependencies;
+  dependencies.reserve(drafts->size());
+  for (size_t number = 0; number < drafts->size(); ++number) {
+    resolver.Resolve(static_cast<int>(number));
+    dependencies.push_back((*drafts)[number].step.dependencies);
+  }
+  absl::StatusOr<std::vector<int>> order = TopologicalOrder(dependencies);
+  if (!order.ok()) {
+    for (const std::vector<int>& cycle : FindCycles(dependencies)) {
+      ReportCycle(*drafts, cycle, diagnostics);
+    }
+    return {};
+  }
+  if (diagnostics->error_count() > errors_before) return {};
+  return *std::move(order);
+}
+
+}  // namespace rally::pipeline
