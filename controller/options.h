@@ -1,0 +1,36 @@
+#ifndef RALLY_CONTROLLER_OPTIONS_H_
+#define RALLY_CONTROLLER_OPTIONS_H_
+
+#include <iosfwd>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/pipeline/parser.h"
+#include "common/rpc/channel.h"
+
+namespace rally::controller {
+
+// What an operator can set, by flag or as a key of the same name in the file that --config names.
+struct Options {
+  std::string data = "/var/lib/rally/controller";
+  std::string listen = "127.0.0.1:7470";
+  rpc::Security security;
+  absl::Duration suspect_after = absl::Seconds(6);
+  absl::Duration lost_after = absl::Seconds(30);
+  absl::Duration heartbeat = absl::Seconds(2);
+  absl::Duration grace = absl::Seconds(10);  // between SIGTERM and SIGKILL of a step
+  pipeline::ParseLimits limits;
+};
+
+// Reads the command line. Without a value: `exit_code` is what main returns (help, version, a
+// wrong flag, --check-config), and what there was to say has been printed.
+std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code);
+
+// OK if a controller can be started with these; else what to change.
+absl::Status Validate(const Options& options);
+
+}  // namespace rally::controller
+
+#endif  // RALLY_CONTROLLER_OPTIONS_H_

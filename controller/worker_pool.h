@@ -1,0 +1,40 @@
+#ifndef RALLY_CONTROLLER_WORKER_POOL_H_
+#define RALLY_CONTROLLER_WORKER_POOL_H_
+
+#include <deque>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+
+namespace rally::controller {
+
+// A few threads for work that reads disks: checking a submission, joining trees. It keeps no order
+// between jobs.
+//
+// Threads: thread-safe. The destructor drops what has not begun and waits for what has.
+class WorkerPool {
+ public:
+  WorkerPool(int threads, size_t queue_limit);
+  ~WorkerPool();
+
+  // False when too much waits already, or the pool is stopping: the job is not taken.
+  bool TryPost(std::function<void()> job) ABSL_LOCKS_EXCLUDED(mutex_);
+  // For work that the controller itself caused and whose number is bounded by live steps.
+  void Post(std::function<void()> job) ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  void Run();
+
+  const size_t queue_limit_;
+  absl::Mutex mutex_;
+  std::deque<std::function<void()>> queue_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace rally::controller
+
+#endif  // RALLY_CONTROLLER_WORKER_POOL_H_
