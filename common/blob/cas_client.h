@@ -7,9 +7,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "build/bazel/remote/execution/v2/remote_execution.grpc.pb.h"
 #include "common/blob/blob_store.h"
-#include "google/bytestream/bytestream.grpc.pb.h"
 #include "grpcpp/channel.h"
 
 namespace rally::blob {
@@ -49,7 +47,7 @@ class CasClient : public BlobStore {
   absl::Status ReadToFile(const Digest& digest, int fd) override;
 
  private:
-  class Calls;
+  class Calls;  // cas_calls.h
   std::unique_ptr<Calls> calls_;
 };
 

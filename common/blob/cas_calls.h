@@ -1,0 +1,66 @@
+#ifndef RALLY_COMMON_BLOB_CAS_CALLS_H_
+#define RALLY_COMMON_BLOB_CAS_CALLS_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
+#include "build/bazel/remote/execution/v2/remote_execution.grpc.pb.h"
+#include "common/blob/cas_client.h"
+#include "common/blob/digest.h"
+#include "google/bytestream/bytestream.grpc.pb.h"
+
+namespace rally::blob {
+
+// The RPCs of CasClient, one method each, with deadline and repetition. It does not decide which
+// blobs travel together.
+// Ownership: its own stubs. Threads: thread-safe. Blocking: each method, on the network.
+class CasClient::Calls {
+ public:
+  // Hands out a blob's bytes in pieces; an empty piece ends it. Each attempt opens a new one.
+  using Pieces = std::function<absl::StatusOr<absl::string_view>()>;
+  using OpenPieces = std::function<absl::StatusOr<Pieces>()>;
+  using Sink = std::function<absl::Status(absl::string_view)>;
+
+  Calls(std::shared_ptr<grpc::Channel> channel, Options options);
+
+  const Options& options() const { return options_; }
+
+  // The smaller of our own limit and the server's, which is asked until it has answered once.
+  int64_t BatchLimit();
+
+  absl::StatusOr<std::vector<Digest>> FindMissing(absl::Span<const Digest> digests);
+  absl::Status BatchUpdate(const std::vector<std::pair<Digest, std::string>>& blobs);
+  // In the order of `digests`, which are different ones; verified.
+  absl::StatusOr<std::vector<std::string>> BatchRead(absl::Span<const Digest> digests);
+  absl::Status StreamWrite(const Digest& digest, const OpenPieces& open);
+  // Goes on where it was when the connection breaks; verified.
+  absl::Status StreamRead(const Digest& digest, const Sink& sink);
+
+ private:
+  absl::Status Repeat(absl::string_view what, const std::function<absl::Status()>& attempt) const;
+  absl::Status WriteOnce(const Digest& digest, Pieces& pieces);
+  absl::Status ReadOnce(const Digest& digest, Hasher* hasher, const Sink& sink);
+  std::string ResourcePrefix() const;
+  absl::Time StreamDeadline(const Digest& digest) const;
+
+  const Options options_;
+  const std::unique_ptr<build::bazel::remote::execution::v2::ContentAddressableStorage::Stub> cas_;
+  const std::unique_ptr<build::bazel::remote::execution::v2::Capabilities::Stub> capabilities_;
+  const std::unique_ptr<google::bytestream::ByteStream::Stub> stream_;
+  absl::Mutex mutex_;
+  int64_t server_batch_limit_ ABSL_GUARDED_BY(mutex_) = -1;  // -1: not known yet.
+};
+
+}  // namespace rally::blob
+
+#endif  // RALLY_COMMON_BLOB_CAS_CALLS_H_

@@ -1,0 +1,254 @@
+#include "common/blob/cas_client.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "common/blob/cas_calls.h"
+#include "common/blob/file_digest.h"
+
+namespace rally::blob {
+namespace {
+
+// What a batch's message needs beside the bytes of one blob: digest, status, tags.
+constexpr int64_t kOverheadPerBlobBytes = 150;
+constexpr size_t kBlobsPerBatch = 4'000;
+constexpr size_t kFrameBytes = 1024 * 1024;
+// A size in a message from elsewhere is a claim until that many bytes came.
+constexpr int64_t kLargestReserveBytes = 16 * 1024 * 1024;
+
+absl::Status CheckDigests(absl::Span<const Digest> digests) {
+  for (const Digest& digest : digests) {
+    if (absl::Status valid = MakeDigest(digest.hash, digest.size_bytes).status(); !valid.ok()) {
+      return valid;
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Which blobs travel together, as indices.
+struct Plan {
+  std::vector<std::vector<size_t>> batches;
+  std::vector<size_t> streams;
+
+  size_t size() const { return batches.size() + streams.size(); }
+};
+
+Plan MakePlan(absl::Span<const Digest> digests, int64_t batch_limit, int64_t max_batched_blob) {
+  const int64_t largest = std::min(max_batched_blob, batch_limit - kOverheadPerBlobBytes);
+  Plan plan;
+  int64_t bytes = 0;
+  for (size_t i = 0; i < digests.size(); ++i) {
+    if (digests[i].size_bytes > largest) {
+      plan.streams.push_back(i);
+      continue;
+    }
+    const int64_t cost = digests[i].size_bytes + kOverheadPerBlobBytes;
+    if (plan.batches.empty() || bytes + cost > batch_limit ||
+        plan.batches.back().size() >= kBlobsPerBatch) {
+      plan.batches.emplace_back();
+      bytes = 0;
+    }
+    plan.batches.back().push_back(i);
+    bytes += cost;
+  }
+  return plan;
+}
+
+// Runs 0..count-1 on up to `threads` threads; the first error ends it and is returned.
+absl::Status RunAll(size_t count, int threads, const std::function<absl::Status(size_t)>& run) {
+  std::atomic<size_t> next{0};
+  absl::Mutex mutex;
+  absl::Status first_error;
+  const auto work = [&] {
+    for (size_t i = next++; i < count; i = next++) {
+      absl::Status status = run(i);
+      if (status.ok()) continue;
+      absl::MutexLock lock(&mutex);
+      if (first_error.ok()) first_error = std::move(status);
+      next = count;
+    }
+  };
+  std::vector<std::thread> helpers;
+  for (size_t i = 1; i < std::min<size_t>(count, std::max(threads, 1)); ++i) {
+    helpers.emplace_back(work);
+  }
+  work();
+  for (std::thread& helper : helpers) helper.join();
+  return first_error;
+}
+
+absl::StatusOr<std::string> ReadSource(BlobUpload& upload) {
+  if (auto* bytes = std::get_if<std::string>(&upload.source)) return std::move(*bytes);
+  absl::StatusOr<int> fd = std::get<1>(upload.source)();
+  if (!fd.ok()) return fd.status();
+  // One byte more than there should be, so that a file that grew is noticed.
+  std::string bytes(upload.digest.size_bytes + 1, '\0');
+  size_t filled = 0;
+  absl::Status status;
+  while (filled < bytes.size()) {
+    const ssize_t n = read(*fd, &bytes[filled], bytes.size() - filled);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) status = ErrnoStatus(errno, absl::StrCat("reading ", upload.digest.ToString()));
+    if (n <= 0) break;
+    filled += n;
+  }
+  close(*fd);
+  if (!status.ok()) return status;
+  if (filled != static_cast<size_t>(upload.digest.size_bytes)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "blob ", upload.digest.ToString(), ": the file has another size by now; it changed"));
+  }
+  bytes.resize(filled);
+  return bytes;
+}
+
+// An open file as pieces of the size of a frame.
+class FilePieces {
+ public:
+  explicit FilePieces(int fd) : fd_(fd), buffer_(std::make_unique<char[]>(kFrameBytes)) {}
+  ~FilePieces() { close(fd_); }
+  FilePieces(const FilePieces&) = delete;
+  FilePieces& operator=(const FilePieces&) = delete;
+
+  absl::StatusOr<absl::string_view> Next() {
+    while (true) {
+      const ssize_t n = read(fd_, buffer_.get(), kFrameBytes);
+      if (n >= 0) return absl::string_view(buffer_.get(), n);
+      if (errno != EINTR) return ErrnoStatus(errno, "reading the file to upload");
+    }
+  }
+
+ private:
+  const int fd_;
+  const std::unique_ptr<char[]> buffer_;
+};
+
+}  // namespace
+
+CasClient::CasClient(std::shared_ptr<grpc::Channel> channel, Options options)
+    : calls_(std::make_unique<Calls>(std::move(channel), std::move(options))) {}
+
+CasClient::~CasClient() = default;
+
+absl::StatusOr<std::vector<Digest>> CasClient::FindMissing(absl::Span<const Digest> digests) {
+  if (absl::Status valid = CheckDigests(digests); !valid.ok()) return valid;
+  std::vector<Digest> asked;
+  absl::flat_hash_set<Digest> seen = {EmptyBlobDigest()};
+  for (const Digest& digest : digests) {
+    if (seen.insert(digest).second) asked.push_back(digest);
+  }
+  absl::StatusOr<std::vector<Digest>> answer = calls_->FindMissing(asked);
+  if (!answer.ok()) return answer;
+  // The order is the caller's, whatever the server's, and nothing that wasn't asked for.
+  const absl::flat_hash_set<Digest> missing(answer->begin(), answer->end());
+  asked.erase(std::remove_if(asked.begin(), asked.end(),
+                             [&](const Digest& d) { return !missing.contains(d); }),
+              asked.end());
+  return asked;
+}
+
+absl::Status CasClient::Upload(std::vector<BlobUpload> uploads) {
+  std::vector<Digest> digests;
+  uploads.erase(
+      std::remove_if(uploads.begin(), uploads.end(),
+                     [](const BlobUpload& upload) { return upload.digest == EmptyBlobDigest(); }),
+      uploads.end());
+  for (const BlobUpload& upload : uploads) digests.push_back(upload.digest);
+  if (absl::Status valid = CheckDigests(digests); !valid.ok()) return valid;
+  if (digests.empty()) return absl::OkStatus();
+  const Plan plan =
+      MakePlan(digests, calls_->BatchLimit(), calls_->options().max_batched_blob_bytes);
+
+  const auto send_batch = [&](const std::vector<size_t>& indices) -> absl::Status {
+    std::vector<std::pair<Digest, std::string>> blobs;
+    for (size_t i : indices) {
+      absl::StatusOr<std::string> bytes = ReadSource(uploads[i]);
+      if (!bytes.ok()) return bytes.status();
+      blobs.emplace_back(digests[i], *std::move(bytes));
+    }
+    return calls_->BatchUpdate(blobs);
+  };
+  const auto send_stream = [&](size_t i) {
+    return calls_->StreamWrite(digests[i], [&, i]() -> absl::StatusOr<Calls::Pieces> {
+      if (const auto* bytes = std::get_if<std::string>(&uploads[i].source)) {
+        return Calls::Pieces(
+            [rest = absl::string_view(*bytes)]() mutable -> absl::StatusOr<absl::string_view> {
+              const absl::string_view piece = rest.substr(0, kFrameBytes);
+              rest.remove_prefix(piece.size());
+              return piece;
+            });
+      }
+      absl::StatusOr<int> fd = std::get<1>(uploads[i].source)();
+      if (!fd.ok()) return fd.status();
+      // Shared, as std::function wants its callable copyable.
+      auto file = std::make_shared<FilePieces>(*fd);
+      return Calls::Pieces([file] { return file->Next(); });
+    });
+  };
+  return RunAll(plan.size(), calls_->options().max_streams, [&](size_t work) {
+    return work < plan.batches.size() ? send_batch(plan.batches[work])
+                                      : send_stream(plan.streams[work - plan.batches.size()]);
+  });
+}
+
+absl::StatusOr<std::vector<std::string>> CasClient::Read(absl::Span<const Digest> digests) {
+  if (absl::Status valid = CheckDigests(digests); !valid.ok()) return valid;
+  // Different ones only, since answers are found by digest.
+  std::vector<Digest> wanted;
+  absl::flat_hash_map<Digest, size_t> position;
+  for (const Digest& digest : digests) {
+    if (digest != EmptyBlobDigest() && position.emplace(digest, wanted.size()).second) {
+      wanted.push_back(digest);
+    }
+  }
+  std::vector<std::string> fetched(wanted.size());
+  if (!wanted.empty()) {
+    const Plan plan =
+        MakePlan(wanted, calls_->BatchLimit(), calls_->options().max_batched_blob_bytes);
+    const auto read_batch = [&](const std::vector<size_t>& indices) -> absl::Status {
+      std::vector<Digest> batch;
+      for (size_t i : indices) batch.push_back(wanted[i]);
+      absl::StatusOr<std::vector<std::string>> blobs = calls_->BatchRead(batch);
+      if (!blobs.ok()) return blobs.status();
+      for (size_t k = 0; k < indices.size(); ++k) fetched[indices[k]] = std::move((*blobs)[k]);
+      return absl::OkStatus();
+    };
+    const auto read_stream = [&](size_t i) {
+      fetched[i].reserve(std::min(wanted[i].size_bytes, kLargestReserveBytes));
+      return calls_->StreamRead(wanted[i], [&fetched, i](absl::string_view piece) {
+        fetched[i].append(piece.data(), piece.size());
+        return absl::OkStatus();
+      });
+    };
+    absl::Status status = RunAll(plan.size(), calls_->options().max_streams, [&](size_t work) {
+      return work < plan.batches.size() ? read_batch(plan.batches[work])
+                                        : read_stream(plan.streams[work - plan.batches.size()]);
+    });
+    if (!status.ok()) return status;
+  }
+  std::vector<std::string> blobs(digests.size());
+  for (size_t i = 0; i < digests.size(); ++i) {
+    const auto found = position.find(digests[i]);
+    if (found != position.end()) blobs[i] = fetched[found->second];
+  }
+  return blobs;
+}
+
+absl::Status CasClient::ReadToFile(const Digest& digest, int fd) {
+  if (absl::Status valid = CheckDigests({digest}); !valid.ok()) return valid;
+  if (digest == EmptyBlobDigest()) return absl::OkStatus();
+  return calls_->StreamRead(digest, [fd](absl::string_view piece) { return WriteAll(fd, piece); });
+}
+
+}  // namespace rally::blob
