@@ -1,0 +1,60 @@
+#include "rallyctl/render/summary.h"
+
+#include "absl/strings/str_cat.h"
+#include "rallyctl/render/build_text.h"
+#include "rallyctl/render/status_words.h"
+#include "rallyctl/render/text.h"
+
+namespace rally::rallyctl {
+namespace {
+
+// A table longer than this helps nobody; of a bigger build it has what didn't succeed.
+constexpr int kMaxTableSteps = 200;
+
+v1::Build WorthATable(const v1::Build& build) {
+  if (build.steps_size() <= kMaxTableSteps) return build;
+  v1::Build shorter;
+  for (const v1::Step& step : build.steps()) {
+    if (step.status() != v1::STEP_STATUS_SUCCEEDED && shorter.steps_size() < kMaxTableSteps) {
+      *shorter.add_steps() = step;
+    }
+  }
+  return shorter;
+}
+
+}  // namespace
+
+std::string RenderSummary(const v1::Build& build, const std::vector<FailedStepLog>& failed,
+                          absl::Time now, bool with_table, bool colour) {
+  std::string text;
+  if (with_table) {
+    const v1::Build shown = WorthATable(build);
+    if (shown.steps_size() > 0) absl::StrAppend(&text, "\n", RenderStepTable(shown, colour));
+    if (shown.steps_size() < build.steps_size()) {
+      absl::StrAppend(&text, "and ", Count(build.steps_size() - shown.steps_size(), "more step"),
+                      ": rallyctl get ", build.id(), "\n");
+    }
+    if (build.warnings_size() > 0) text += "\n";
+    for (const std::string& warning : build.warnings()) {
+      absl::StrAppend(&text, Paint("warning:", Colour::kYellow, colour), " ", warning, "\n");
+    }
+    for (const v1::Step& step : build.steps()) {
+      for (const std::string& warning : step.warnings()) {
+        absl::StrAppend(&text, Paint("warning:", Colour::kYellow, colour), " step ", step.id(),
+                        ": ", warning, "\n");
+      }
+    }
+  }
+  for (const FailedStepLog& log : failed) {
+    absl::StrAppend(&text, "\n",
+                    RenderFailedStep(build.steps(log.step), log.last_lines, log.log_is_longer,
+                                     build.id(), colour));
+  }
+  absl::StrAppend(&text, "\n", RenderVerdict(build, now, colour), "\n");
+  if (with_table && !build.workspace().hash().empty()) {
+    absl::StrAppend(&text, "Its files: rallyctl fetch ", build.id(), " --to DIR\n");
+  }
+  return text;
+}
+
+}  // namespace rally::rallyctl
