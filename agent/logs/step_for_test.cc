@@ -4,12 +4,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -112,8 +111,11 @@ int StepForTest::KeeperPid() const {
   while (const dirent* entry = readdir(proc)) {
     int pid;
     if (!absl::SimpleAtoi(entry->d_name, &pid)) continue;
-    std::ifstream file(absl::StrCat("/proc/", pid, "/cmdline"), std::ios::binary);
-    const std::string command(std::istreambuf_iterator<char>(file), {});
+    // Not by a stream: it throws when the process ends in between.
+    const keeper::FileDescriptor file(
+        open(absl::StrCat("/proc/", pid, "/cmdline").c_str(), O_RDONLY | O_CLOEXEC));
+    std::string command(4096, '\0');
+    command.resize(std::max<ssize_t>(0, read(file.get(), &command[0], command.size())));
     if (command.find(wanted) != std::string::npos) found = pid;
   }
   closedir(proc);

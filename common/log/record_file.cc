@@ -27,7 +27,8 @@ bool IsStream(Stream stream) { return stream == Stream::kStdout || stream == Str
 
 absl::Status ErrnoStatus(int error, absl::string_view doing, absl::string_view path) {
   const absl::Status status = absl::ErrnoToStatus(error, absl::StrCat(doing, " ", path));
-  if (error != EDQUOT) return status;
+  // A quota or a file size limit is a full disk to whoever appends: room may come.
+  if (error != EDQUOT && error != EFBIG) return status;
   return absl::ResourceExhaustedError(status.message());
 }
 

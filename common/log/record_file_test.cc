@@ -297,7 +297,7 @@ TEST(RecordFileTest, AFailedWriteLeavesTheFileAsItWas) {
   const auto appended = file->Append(Stream::kStdout, kTime, std::string(1000, 'x'));
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &old_limit), 0);
 
-  EXPECT_FALSE(appended.ok());
+  EXPECT_EQ(appended.status().code(), Code::kResourceExhausted);
   EXPECT_TRUE(Contents(path) == before);
   EXPECT_EQ(file->end_offset(), 6);
   EXPECT_EQ(*file->Append(Stream::kStdout, kTime, "after"), 11);
