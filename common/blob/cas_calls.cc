@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "common/blob/digest_proto.h"
+#include "common/rpc/status.h"
 #include "grpcpp/client_context.h"
 
 namespace rally::blob {
@@ -16,14 +17,10 @@ namespace {
 
 namespace reapi = build::bazel::remote::execution::v2;
 
+using rpc::FromGrpc;
+
 constexpr size_t kDigestsPerRequest = 10'000;
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
-
-absl::Status FromGrpc(const grpc::Status& status) {
-  if (status.ok()) return absl::OkStatus();
-  // Both enumerations have the same numbers.
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-}
 
 absl::Status AddContext(const absl::Status& status, absl::string_view what) {
   if (status.ok()) return status;
