@@ -32,9 +32,10 @@ void AddDuration(CLI::App& app, const std::string& name, absl::Duration& value,
 std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
   Options options;
   bool check_config = false;
-  CLI::App app("The controller of Rally: takes builds, places their steps on agents, keeps the "
-               "workspaces and the logs.",
-               "rally-controller");
+  CLI::App app(
+      "The controller of Rally: takes builds, places their steps on agents, keeps the "
+      "workspaces and the logs.",
+      "rally-controller");
   app.set_version_flag("--version", std::string("rally-controller ") + kVersion);
   app.set_config("--config", "", "Read flags from this TOML file (a key for each flag)");
   app.allow_config_extras(CLI::config_extras_mode::error);
@@ -46,9 +47,11 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
       ->capture_default_str();
   app.add_flag("--insecure", options.security.insecure,
                "Serve without TLS; only on loopback or a unix socket");
-  app.add_option("--tls-cert", options.security.tls.certificate, "This controller's certificate, PEM");
+  app.add_option("--tls-cert", options.security.tls.certificate,
+                 "This controller's certificate, PEM");
   app.add_option("--tls-key", options.security.tls.key, "Its private key, PEM");
-  app.add_option("--tls-ca", options.security.tls.ca, "The authority that clients must be from, PEM");
+  app.add_option("--tls-ca", options.security.tls.ca,
+                 "The authority that clients must be from, PEM");
   AddDuration(app, "--suspect-after", options.suspect_after,
               "Give an agent no new work after this long without a heartbeat");
   AddDuration(app, "--lost-after", options.lost_after,
@@ -85,8 +88,10 @@ absl::Status Validate(const Options& options) {
     return status;
   }
   const std::map<std::string, absl::Duration> positive = {
-      {"--suspect-after", options.suspect_after}, {"--lost-after", options.lost_after},
-      {"--heartbeat", options.heartbeat},         {"--grace", options.grace},
+      {"--suspect-after", options.suspect_after},
+      {"--lost-after", options.lost_after},
+      {"--heartbeat", options.heartbeat},
+      {"--grace", options.grace},
       {"--max-step-timeout", options.limits.max_step_timeout},
       {"--max-total-timeout", options.limits.max_total_timeout},
   };

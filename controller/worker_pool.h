@@ -14,11 +14,15 @@ namespace rally::controller {
 // A few threads for work that reads disks: checking a submission, joining trees. It keeps no order
 // between jobs.
 //
-// Threads: thread-safe. The destructor drops what has not begun and waits for what has.
+// Threads: thread-safe. Stop, which the destructor calls, drops what has not begun and waits for
+// what has.
 class WorkerPool {
  public:
   WorkerPool(int threads, size_t queue_limit);
-  ~WorkerPool();
+  ~WorkerPool() { Stop(); }
+
+  // Jobs given from now on are dropped.
+  void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // False when too much waits already, or the pool is stopping: the job is not taken.
   bool TryPost(std::function<void()> job) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -185,8 +185,7 @@ int64_t LogStore::NotifyBeyond(const core::AttemptKey& key, int64_t offset,
     FileOf(key, /*create=*/false).status().IgnoreError();  // an unreadable log never wakes anybody
     Log& log = logs_[NameOf(key)];
     id = next_waiter_++;
-    log.waiters.push_back(
-        {id, offset, std::make_shared<std::function<void()>>(std::move(wake))});
+    log.waiters.push_back({id, offset, std::make_shared<std::function<void()>>(std::move(wake))});
     ripe = Ripe(log);
   }
   for (Waiter& waiter : ripe) (*waiter.wake)();

@@ -114,8 +114,7 @@ bool Loop::Heartbeat(std::string agent, bool accepts_work) {
 }
 
 absl::Time Loop::NextDeadline() const {
-  absl::Time next =
-      std::min({core_.NextDeadline(), liveness_.NextDeadline(), retry_flush_at_});
+  absl::Time next = std::min({core_.NextDeadline(), liveness_.NextDeadline(), retry_flush_at_});
   for (const std::string& id : changed_builds_) {
     if (auto it = publications_.find(id); it != publications_.end()) {
       next = std::min(next, it->second.not_before);
@@ -256,8 +255,8 @@ void Loop::Execute(const core::Command& command) {
     sink_->Join(*join);
   } else if (auto* changed = std::get_if<core::BuildChanged>(&command)) {
     if (changed->ended) {
-      LOG(INFO) << "build=" << changed->build_id << " ended: "
-                << core::ToString(core_.FindBuild(changed->build_id)->status);
+      LOG(INFO) << "build=" << changed->build_id
+                << " ended: " << core::ToString(core_.FindBuild(changed->build_id)->status);
     }
     changed_builds_.push_back(changed->build_id);
   } else {
@@ -272,7 +271,8 @@ void Loop::Execute(const core::Command& command) {
           }
         },
         command);
-    if (auto* prepare = std::get_if<core::SendPrepare>(&command); prepare && prepare->key.attempt > 1) {
+    if (auto* prepare = std::get_if<core::SendPrepare>(&command);
+        prepare && prepare->key.attempt > 1) {
       sink_->LogEnds({prepare->key.build_id, prepare->key.step, prepare->key.attempt - 1}, -1);
     }
     sink_->SendToAgent(agent, command, epoch_);

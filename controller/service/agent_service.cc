@@ -34,16 +34,16 @@ v1::Verdict ToProto(core::Verdict verdict) {
 // What is wrong with a Hello, for the agent's log; empty when nothing is.
 std::string Objection(const v1::Hello& hello, int64_t epoch) {
   if (hello.protocol() != kProtocol) {
-    return absl::StrCat("agent ", hello.name(), " (version ", hello.version(),
-                        ") speaks protocol ", hello.protocol(), ", this controller speaks ",
-                        kProtocol, ": update the older of the two");
+    return absl::StrCat("agent ", hello.name(), " (version ", hello.version(), ") speaks protocol ",
+                        hello.protocol(), ", this controller speaks ", kProtocol,
+                        ": update the older of the two");
   }
   if (hello.name().empty() || hello.name().size() > kNameLimit) {
     return absl::StrCat("an agent's name has 1 to ", kNameLimit, " characters");
   }
   if (hello.slots() < 1 || hello.slots() > kSlotLimit) {
-    return absl::StrCat("agent ", hello.name(), " offers ", hello.slots(),
-                        " slots; 1 to ", kSlotLimit, " make sense");
+    return absl::StrCat("agent ", hello.name(), " offers ", hello.slots(), " slots; 1 to ",
+                        kSlotLimit, " make sense");
   }
   if (hello.highest_epoch() > epoch) {
     return absl::StrCat("agent ", hello.name(), " has obeyed epoch ", hello.highest_epoch(),

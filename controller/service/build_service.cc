@@ -38,8 +38,7 @@ grpc::ServerUnaryReactor* BuildService::Submit(grpc::CallbackServerContext* cont
                                                const v1::SubmitRequest* request,
                                                v1::SubmitResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const bool taken = parts_.workers->TryPost(
-      [=] { CheckAndPropose(reactor, request, response); });
+  const bool taken = parts_.workers->TryPost([=] { CheckAndPropose(reactor, request, response); });
   if (!taken) {
     reactor->Finish({grpc::StatusCode::RESOURCE_EXHAUSTED,
                      "too many submissions at once; try again in a moment"});
@@ -48,8 +47,7 @@ grpc::ServerUnaryReactor* BuildService::Submit(grpc::CallbackServerContext* cont
 }
 
 void BuildService::CheckAndPropose(grpc::ServerUnaryReactor* reactor,
-                                   const v1::SubmitRequest* request,
-                                   v1::SubmitResponse* response) {
+                                   const v1::SubmitRequest* request, v1::SubmitResponse* response) {
   auto checked = CheckSubmission(*request, parts_.limits, *parts_.blobs, *parts_.directories);
   if (!checked.ok()) return reactor->Finish(rpc::ToGrpc(checked.status()));
   // An accepted build must find its context after a crash.
@@ -71,8 +69,8 @@ void BuildService::CheckAndPropose(grpc::ServerUnaryReactor* reactor,
         if (build->content_hash != event->content_hash) {
           return reactor->Finish(
               {grpc::StatusCode::ALREADY_EXISTS,
-               absl::StrCat("the key \"", event->idempotency_key, "\" belongs to build ",
-                            build->id, ", which has another pipeline or context")});
+               absl::StrCat("the key \"", event->idempotency_key, "\" belongs to build ", build->id,
+                            ", which has another pipeline or context")});
         }
         response->set_build_id(build->id);
         response->set_existed(build->id != event->build_id);
@@ -105,8 +103,7 @@ grpc::ServerUnaryReactor* BuildService::ListBuilds(grpc::CallbackServerContext* 
                                                    v1::ListBuildsResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const bool posted = parts_.loop->Query([=](const core::Core& core) {
-    const int limit =
-        request->limit() > 0 ? std::min(request->limit(), kListLimit) : kListDefault;
+    const int limit = request->limit() > 0 ? std::min(request->limit(), kListLimit) : kListDefault;
     const std::vector<const core::Build*> builds = core.Builds();
     for (auto it = builds.rbegin(); it != builds.rend() && response->builds_size() < limit; ++it) {
       *response->add_builds() = wire::ToProto(**it);

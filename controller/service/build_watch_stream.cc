@@ -33,8 +33,8 @@ class BuildWatchStream : public grpc::ServerWriteReactor<v1::Build> {
       absl::MutexLock lock(&self->mutex);
       if (self->stream == nullptr) return;
       if (proto == nullptr) {
-        self->stream->End({grpc::StatusCode::NOT_FOUND,
-                           absl::StrCat("there is no build \"", id, "\"")});
+        self->stream->End(
+            {grpc::StatusCode::NOT_FOUND, absl::StrCat("there is no build \"", id, "\"")});
       } else {
         self->stream->Offer(std::move(proto));
       }

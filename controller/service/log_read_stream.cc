@@ -18,16 +18,17 @@ constexpr int64_t kChunkBytes = 256 * 1024;
 struct Found {
   grpc::Status status;
   int step = 0;
-  int attempt = 0;           // current
+  int attempt = 0;  // current
   bool terminal = false;
-  int64_t log_end = -1;      // of the current attempt, once it has ended
+  int64_t log_end = -1;  // of the current attempt, once it has ended
 };
 
 Found Look(const core::Core& core, const std::string& build_id, const std::string& step_id) {
   Found found;
   const core::Build* build = core.FindBuild(build_id);
   if (build == nullptr) {
-    found.status = {grpc::StatusCode::NOT_FOUND, absl::StrCat("there is no build \"", build_id, "\"")};
+    found.status = {grpc::StatusCode::NOT_FOUND,
+                    absl::StrCat("there is no build \"", build_id, "\"")};
     return found;
   }
   for (size_t i = 0; i < build->steps.size(); ++i) {
@@ -44,8 +45,9 @@ Found Look(const core::Core& core, const std::string& build_id, const std::strin
   return found;
 }
 
-// States: asking (the loop or a reader thread works for it), waiting (for the build to change or the
-// log to grow), writing, finished. Exactly one is under way at a time, and its end decides the next.
+// States: asking (the loop or a reader thread works for it), waiting (for the build to change or
+// the log to grow), writing, finished. Exactly one is under way at a time, and its end decides the
+// next.
 //
 // Ownership: its own, until gRPC is done with it; who wakes it holds a weak pointer.
 class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
@@ -72,8 +74,7 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
     }
     if (request_.follow()) {
       subscription_ = watchers_->Subscribe(
-          request_.build_id(),
-          [weak = weak_from_this()](const std::shared_ptr<const v1::Build>&) {
+          request_.build_id(), [weak = weak_from_this()](const std::shared_ptr<const v1::Build>&) {
             if (auto stream = weak.lock()) stream->BuildChanged();
           });
     }
@@ -83,13 +84,13 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
  private:
   // Asks the core how the step is, and goes on with the answer on a thread that may read disks.
   void Ask() {
-    const bool posted = loop_->Query([weak = weak_from_this(), readers = readers_,
-                                      build = request_.build_id(),
-                                      step = request_.step_id()](const core::Core& core) {
-      readers->Post([weak, found = Look(core, build, step)] {
-        if (auto stream = weak.lock()) stream->Continue(found);
-      });
-    });
+    const bool posted =
+        loop_->Query([weak = weak_from_this(), readers = readers_, build = request_.build_id(),
+                      step = request_.step_id()](const core::Core& core) {
+          readers->Post([weak, found = Look(core, build, step)] {
+            if (auto stream = weak.lock()) stream->Continue(found);
+          });
+        });
     if (!posted) End({grpc::StatusCode::UNAVAILABLE, "the controller is stopping"});
   }
 
@@ -99,9 +100,9 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
     found_ = found;
     const int wanted = request_.attempt() != 0 ? request_.attempt() : found.attempt;
     if (wanted > found.attempt) {
-      return End({grpc::StatusCode::NOT_FOUND,
-                  absl::StrCat("step \"", request_.step_id(), "\" has had ", found.attempt,
-                               " attempts, not ", wanted)});
+      return End(
+          {grpc::StatusCode::NOT_FOUND, absl::StrCat("step \"", request_.step_id(), "\" has had ",
+                                                     found.attempt, " attempts, not ", wanted)});
     }
     if (wanted == 0) {
       if (!request_.follow() || found.terminal) return WriteLast();
@@ -135,10 +136,9 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
       return Write();
     }
     const bool superseded = attempt_ < found_.attempt;
-    const bool current_ended = !superseded && found_.terminal &&
-                               (found_.log_end < 0 || offset_ >= found_.log_end);
-    if (!request_.follow() || (current_ended) ||
-        (superseded && request_.attempt() != 0)) {
+    const bool current_ended =
+        !superseded && found_.terminal && (found_.log_end < 0 || offset_ >= found_.log_end);
+    if (!request_.follow() || (current_ended) || (superseded && request_.attempt() != 0)) {
       return WriteLast();
     }
     if (chunk->complete && found_.terminal) return WriteLast();

@@ -23,23 +23,23 @@ class LogService::Stream : public QueuedStream<v1::LogAppend, v1::LogAck> {
     for (v1::LogRecord& record : *append.mutable_records()) {
       log::Record& to = records.emplace_back();
       to.offset = record.offset();
-      to.stream = record.stream() == v1::LOG_STREAM_STDERR ? log::Stream::kStderr
-                                                           : log::Stream::kStdout;
+      to.stream =
+          record.stream() == v1::LOG_STREAM_STDERR ? log::Stream::kStderr : log::Stream::kStdout;
       to.time = wire::FromProto(record.time());
       to.bytes = std::move(*record.mutable_data());
     }
-    absl::Status status = logs_->Append(
-        key, records, append.complete(),
-        [handle = handle(), key = append.key()](absl::StatusOr<int64_t> durable) {
-          v1::LogAck ack;
-          *ack.mutable_key() = key;
-          if (durable.ok()) {
-            ack.set_durable_offset(*durable);
-          } else {
-            ack.set_error(std::string(durable.status().message()));
-          }
-          handle->Send(std::move(ack));
-        });
+    absl::Status status =
+        logs_->Append(key, records, append.complete(),
+                      [handle = handle(), key = append.key()](absl::StatusOr<int64_t> durable) {
+                        v1::LogAck ack;
+                        *ack.mutable_key() = key;
+                        if (durable.ok()) {
+                          ack.set_durable_offset(*durable);
+                        } else {
+                          ack.set_error(std::string(durable.status().message()));
+                        }
+                        handle->Send(std::move(ack));
+                      });
     if (!status.ok()) {
       v1::LogAck ack;
       *ack.mutable_key() = append.key();

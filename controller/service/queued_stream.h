@@ -15,7 +15,8 @@ namespace rally::controller {
 // A bidirectional stream whose answers come from other threads than its requests: they wait in a
 // bounded queue, one is written at a time. Deletes itself when gRPC is done with it.
 //
-// Threads: a Handle may be used from any thread and outlives the stream. OnMessage is called for one
+// Threads: a Handle may be used from any thread and outlives the stream. OnMessage is called for
+// one
 //   request at a time; OnEnded once, last.
 template <typename Request, typename Response>
 class QueuedStream : public grpc::ServerBidiReactor<Request, Response> {

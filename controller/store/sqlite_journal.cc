@@ -65,10 +65,9 @@ absl::Status SqliteJournal::Initialise() {
   absl::StatusOr<int64_t> version = QueryInteger("PRAGMA user_version");
   if (!version.ok()) return version.status();
   if (*version > kSchemaVersion) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the journal ", path_, " has format ", *version,
-                     ", which a newer rally-controller wrote; this one knows formats up to ",
-                     kSchemaVersion));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the journal ", path_, " has format ", *version,
+        ", which a newer rally-controller wrote; this one knows formats up to ", kSchemaVersion));
   }
   if (*version == 0) {
     absl::Status status = Execute(
@@ -142,8 +141,7 @@ absl::StatusOr<int64_t> SqliteJournal::QueryInteger(const char* sql) {
 
 absl::Status SqliteJournal::Error(const char* doing) const {
   const int code = sqlite3_extended_errcode(db_);
-  const std::string text =
-      absl::StrCat("journal ", path_, ": ", doing, ": ", sqlite3_errmsg(db_));
+  const std::string text = absl::StrCat("journal ", path_, ": ", doing, ": ", sqlite3_errmsg(db_));
   switch (code & 0xff) {
     case SQLITE_FULL:
       return absl::ResourceExhaustedError(absl::StrCat(text, "; free some space"));

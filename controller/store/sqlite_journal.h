@@ -24,8 +24,7 @@ class SqliteJournal : public Journal {
   SqliteJournal& operator=(const SqliteJournal&) = delete;
 
   absl::Status Append(absl::Span<const v1::JournalEvent> events) override;
-  absl::Status Replay(
-      const std::function<absl::Status(const v1::JournalEvent&)>& visit) override;
+  absl::Status Replay(const std::function<absl::Status(const v1::JournalEvent&)>& visit) override;
   absl::StatusOr<int64_t> NextEpoch() override;
 
  private:

@@ -277,8 +277,7 @@ absl::StatusOr<core::Event> EventFromProto(const v1::JournalEvent& proto) {
       return core::CancelRequested{proto.cancel_requested().build_id(),
                                    proto.cancel_requested().reason()};
     case v1::JournalEvent::kDrainRequested:
-      return core::DrainRequested{proto.drain_requested().agent(),
-                                  proto.drain_requested().drain()};
+      return core::DrainRequested{proto.drain_requested().agent(), proto.drain_requested().drain()};
     case v1::JournalEvent::kTimerFired:
       return core::TimerFired{};
     case v1::JournalEvent::EVENT_NOT_SET:

@@ -1,0 +1,220 @@
+#include "controller/controller.h"
+
+#include <fcntl.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/blob/directory_reader.h"
+#include "controller/blob/blob_services.h"
+#include "controller/blob/disk_store.h"
+#include "controller/blob/local_blob_store.h"
+#include "controller/logs/log_store.h"
+#include "controller/loop/loop.h"
+#include "controller/service/agent_service.h"
+#include "controller/service/build_service.h"
+#include "controller/service/build_watchers.h"
+#include "controller/service/log_service.h"
+#include "controller/store/sqlite_journal.h"
+#include "controller/tree_joiner.h"
+#include "controller/wire/build_wire.h"
+#include "controller/worker_pool.h"
+#include "glog/logging.h"
+
+namespace rally::controller {
+namespace {
+
+// What one machine of the control plane needs at once; people wait for them, steps don't.
+constexpr int kWorkers = 2;
+constexpr int kReaders = 2;
+constexpr size_t kQueuedJobs = 1024;
+// Trees of live builds that joins and submissions read again and again.
+constexpr int64_t kDirectoryCacheBytes = 8 << 20;
+
+// A folder that this process alone uses, until it ends.
+class DataFolder {
+ public:
+  static absl::StatusOr<std::unique_ptr<DataFolder>> Open(const std::string& path) {
+    if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("can't make the data folder ", path, ": ", strerror(errno),
+                       "; make its parent, or give another with --data"));
+    }
+    const int fd = open((path + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("can't write in the data folder ", path, ": ", strerror(errno)));
+    }
+    auto folder = std::unique_ptr<DataFolder>(new DataFolder(fd));
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("another rally-controller uses the data folder ", path));
+    }
+    return folder;
+  }
+  ~DataFolder() { close(fd_); }
+
+ private:
+  explicit DataFolder(int fd) : fd_(fd) {}
+  const int fd_;
+};
+
+}  // namespace
+
+// Members are in the order of construction: what is below may use what is above.
+class Controller::Impl : public CommandSink {
+ public:
+  explicit Impl(const Options& options)
+      : options_(options), workers_(kWorkers, kQueuedJobs), readers_(kReaders, kQueuedJobs) {}
+
+  ~Impl() override {
+    if (server_ != nullptr) {
+      agents_->CloseAll();
+      server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+      server_->Wait();
+    }
+    // Jobs post to the loop, and the loop's commands become jobs: the jobs end first.
+    workers_.Stop();
+    readers_.Stop();
+    loop_.reset();
+  }
+
+  absl::Status Start() {
+    auto folder = DataFolder::Open(options_.data);
+    if (!folder.ok()) return folder.status();
+    folder_ = *std::move(folder);
+    auto blobs = cas::DiskStore::Open(options_.data + "/blobs");
+    if (!blobs.ok()) return blobs.status();
+    disk_store_ = *std::move(blobs);
+    blob_store_ = std::make_unique<cas::LocalBlobStore>(disk_store_.get());
+    directories_ =
+        std::make_unique<blob::CachingDirectoryReader>(blob_store_.get(), kDirectoryCacheBytes);
+    auto logs = LogStore::Open(options_.data + "/logs");
+    if (!logs.ok()) return logs.status();
+    logs_ = *std::move(logs);
+    agents_ = std::make_unique<AgentService>(logs_.get(), options_.heartbeat, options_.grace);
+
+    auto journal = store::SqliteJournal::Open(options_.data + "/journal.db");
+    if (!journal.ok()) return journal.status();
+    Loop::Options loop_options;
+    loop_options.liveness = {options_.suspect_after, options_.lost_after};
+    auto loop = Loop::Start(loop_options, *std::move(journal), this);
+    if (!loop.ok()) return loop.status();
+    loop_ = *std::move(loop);
+    agents_->SetLoop(loop_.get());
+    return Serve();
+  }
+
+  const std::string& address() const { return address_; }
+
+  // CommandSink
+  void SendToAgent(const std::string& agent, const core::Command& command, int64_t epoch) override {
+    agents_->Send(agent, command, epoch);
+  }
+  void Join(core::JoinTrees join) override {
+    workers_.Post([this, join = std::move(join)] {
+      core::TreeJoined joined = JoinAndStore(join, *directories_, *blob_store_);
+      if (joined.error.empty()) {
+        absl::Status synced = disk_store_->Sync();
+        if (!synced.ok()) joined.error = std::string(synced.message());
+      }
+      loop_->Post(std::move(joined));
+    });
+  }
+  bool IsWatched(const std::string& build_id) override { return watchers_.IsWatched(build_id); }
+  void Publish(const core::Build& build) override {
+    watchers_.Publish(std::make_shared<v1::Build>(wire::ToProto(build)));
+  }
+  void LogEnds(const core::AttemptKey& key, int64_t log_end) override {
+    logs_->SetEnd(key, log_end);
+  }
+
+ private:
+  absl::Status Serve() {
+    BuildService::Parts parts;
+    parts.loop = loop_.get();
+    parts.logs = logs_.get();
+    parts.watchers = &watchers_;
+    parts.workers = &workers_;
+    parts.readers = &readers_;
+    parts.blobs = blob_store_.get();
+    parts.directories = directories_.get();
+    parts.sync_blobs = [this] { return disk_store_->Sync(); };
+    parts.limits = options_.limits;
+    builds_ = std::make_unique<BuildService>(std::move(parts));
+    log_service_ = std::make_unique<LogService>(logs_.get());
+    blob_services_ = std::make_unique<cas::BlobServices>(disk_store_.get());
+
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::ServerBuilder builder;
+    rpc::ConfigureServer(&builder);
+    auto credentials = rpc::MakeServerCredentials(options_.security, options_.listen);
+    if (!credentials.ok()) return credentials.status();
+    const std::string unix_path(
+        absl::StartsWith(options_.listen, "unix:") ? options_.listen.substr(strlen("unix:")) : "");
+    // The folder's lock says that no controller of ours listens on what a crash left there.
+    if (!unix_path.empty()) unlink(unix_path.c_str());
+    int port = 0;
+    builder.AddListeningPort(options_.listen, *credentials, &port);
+    builder.RegisterService(builds_.get());
+    builder.RegisterService(agents_.get());
+    builder.RegisterService(log_service_.get());
+    blob_services_->AddTo(&builder);
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr || (unix_path.empty() && port == 0)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("can't listen on ", options_.listen,
+                       ": is it taken? Give another address with --listen"));
+    }
+    address_ = options_.listen;
+    if (unix_path.empty()) {
+      address_ = absl::StrCat(address_.substr(0, address_.rfind(':')), ":", port);
+    } else {
+      chmod(unix_path.c_str(), 0600);
+    }
+    LOG(INFO) << "epoch " << loop_->epoch() << ", " << loop_->replayed()
+              << " events replayed, listening on " << address_;
+    return absl::OkStatus();
+  }
+
+  const Options options_;
+  std::unique_ptr<DataFolder> folder_;
+  std::unique_ptr<cas::DiskStore> disk_store_;
+  std::unique_ptr<cas::LocalBlobStore> blob_store_;
+  std::unique_ptr<blob::CachingDirectoryReader> directories_;
+  std::unique_ptr<LogStore> logs_;
+  BuildWatchers watchers_;
+  std::unique_ptr<AgentService> agents_;
+  std::unique_ptr<Loop> loop_;
+  WorkerPool workers_;
+  WorkerPool readers_;
+  std::unique_ptr<BuildService> builds_;
+  std::unique_ptr<LogService> log_service_;
+  std::unique_ptr<cas::BlobServices> blob_services_;
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+};
+
+absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(const Options& options) {
+  if (absl::Status status = Validate(options); !status.ok()) return status;
+  auto impl = std::make_unique<Impl>(options);
+  if (absl::Status status = impl->Start(); !status.ok()) return status;
+  return std::unique_ptr<Controller>(new Controller(std::move(impl)));
+}
+
+Controller::Controller(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Controller::~Controller() = default;
+
+const std::string& Controller::address() const { return impl_->address(); }
+
+}  // namespace rally::controller
