@@ -1,0 +1,195 @@
+#include "agent/options.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <limits>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/version.h"
+
+namespace rally::agent {
+namespace {
+
+constexpr int kMaxSlots = 256;
+constexpr size_t kMaxNameBytes = 128;
+constexpr int64_t kMinStepMemoryBytes = 6 << 20;  // Less, and runc can't start a process.
+
+// What the flags hold before it is understood.
+struct Raw {
+  std::string network = "none";
+  std::string step_memory = "4GiB";
+  std::vector<std::string> labels;
+  double kill_grace_seconds = 10;
+};
+
+absl::Status Understand(const Raw& raw, Options* options) {
+  if (raw.network == "none") {
+    options->network = runtime::StepNetwork::kNone;
+  } else if (raw.network == "host") {
+    options->network = runtime::StepNetwork::kHost;
+  } else {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--network is \"", raw.network, "\"; it is none or host"));
+  }
+  auto memory = ParseSize(raw.step_memory);
+  if (!memory.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--step-memory: ", memory.status().message()));
+  }
+  options->step_memory_bytes = *memory;
+  if (!(raw.kill_grace_seconds >= 0 && raw.kill_grace_seconds <= 3600)) {
+    return absl::InvalidArgumentError("--kill-grace is 0 to 3600 seconds");
+  }
+  options->kill_grace = absl::Seconds(raw.kill_grace_seconds);
+  for (const std::string& label : raw.labels) {
+    const size_t equals = label.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--label is \"", label, "\"; write it as name=value"));
+    }
+    if (!options->labels.emplace(label.substr(0, equals), label.substr(equals + 1)).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--label gives ", label.substr(0, equals), " twice"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Declare(CLI::App* app, Options* options, Raw* raw, bool* check_config) {
+  app->set_config("--config", "", "TOML file whose keys are these flags' names without the dashes");
+  app->allow_config_extras(CLI::config_extras_mode::error);
+  app->set_version_flag("--version", kVersion);
+  app->add_flag("--check-config", *check_config, "check flags and file, start nothing")
+      ->configurable(false);
+  app->add_option("--data", options->data, "directory of the agent's own")->capture_default_str();
+  app->add_option("--controller", options->controller, "host:port or unix:PATH");
+  app->add_option("--containerd", options->containerd, "containerd's socket")
+      ->capture_default_str();
+  app->add_option("--namespace", options->containerd_namespace,
+                  "containerd namespace of the steps; used by nobody else")
+      ->capture_default_str();
+  app->add_option("--name", options->name, "what the agent is called (default: the host's name)");
+  app->add_option("--slots", options->slots, "steps at a time (default: the number of cores)");
+  app->add_option("--network", raw->network, "what steps can reach: none or host")
+      ->capture_default_str();
+  app->add_option("--step-memory", raw->step_memory, "memory of one step; 0 = no limit")
+      ->capture_default_str();
+  app->add_option("--step-cpus", options->step_cpus, "cores of one step; 0 = all")
+      ->capture_default_str();
+  app->add_option("--step-pids", options->step_pids, "processes of one step; 0 = no limit")
+      ->capture_default_str();
+  app->add_option("--kill-grace", raw->kill_grace_seconds,
+                  "seconds from SIGTERM to SIGKILL when a step's time is over")
+      ->capture_default_str();
+  app->add_option("--label", raw->labels, "name=value; may be repeated")->take_all();
+  app->add_flag("--insecure", options->security.insecure,
+                "no TLS; loopback addresses and unix sockets only");
+  app->add_option("--tls-cert", options->security.tls.certificate, "PEM file");
+  app->add_option("--tls-key", options->security.tls.key, "PEM file");
+  app->add_option("--tls-ca", options->security.tls.ca, "PEM file");
+}
+
+absl::Status CheckLimits(const Options& options) {
+  if (options.slots < 1 || options.slots > kMaxSlots) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--slots is ", options.slots, "; 1 to ", kMaxSlots, " make sense"));
+  }
+  if (options.step_memory_bytes != 0 && options.step_memory_bytes < kMinStepMemoryBytes) {
+    return absl::InvalidArgumentError("--step-memory is below 6MiB; no step could start");
+  }
+  if (!(options.step_cpus == 0 || (options.step_cpus >= 0.01 && options.step_cpus <= 4096))) {
+    return absl::InvalidArgumentError("--step-cpus is 0 (all) or 0.01 to 4096");
+  }
+  if (options.step_pids < 0 || (options.step_pids > 0 && options.step_pids < 4)) {
+    return absl::InvalidArgumentError("--step-pids is 0 (no limit) or at least 4");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<int64_t> ParseSize(const std::string& text) {
+  static constexpr std::pair<absl::string_view, int64_t> kUnits[] = {{"KiB", int64_t{1} << 10},
+                                                                     {"MiB", int64_t{1} << 20},
+                                                                     {"GiB", int64_t{1} << 30},
+                                                                     {"TiB", int64_t{1} << 40},
+                                                                     {"B", 1}};
+  absl::string_view number = text;
+  int64_t unit = 1;
+  for (const auto& [suffix, bytes] : kUnits) {
+    if (absl::EndsWith(number, suffix)) {
+      number.remove_suffix(suffix.size());
+      unit = bytes;
+      break;
+    }
+  }
+  int64_t value = 0;
+  if (number.empty() || !absl::ascii_isdigit(number.front()) || !absl::SimpleAtoi(number, &value) ||
+      value > std::numeric_limits<int64_t>::max() / unit) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", text, "\" is no size; write for example 512MiB or 4GiB"));
+  }
+  return value * unit;
+}
+
+absl::Status Complete(Options* options) {
+  if (options->name.empty()) {
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    options->name = host;
+  }
+  if (options->slots == 0) {
+    options->slots = std::max(1u, std::thread::hardware_concurrency());
+  }
+  if (options->name.empty() || options->name.size() > kMaxNameBytes ||
+      !std::all_of(options->name.begin(), options->name.end(), absl::ascii_isgraph)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--name is \"", options->name, "\"; 1 to ", kMaxNameBytes,
+                     " visible characters without blanks are needed"));
+  }
+  if (options->data.empty() || options->data.front() != '/') {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--data is \"", options->data, "\"; an absolute path is needed"));
+  }
+  if (options->controller.empty()) {
+    return absl::InvalidArgumentError("--controller is missing: host:port or unix:PATH");
+  }
+  if (absl::Status status = rpc::CheckSecurity(options->security, options->controller);
+      !status.ok()) {
+    return absl::Status(status.code(), absl::StrCat("--controller: ", status.message()));
+  }
+  if (options->containerd.empty() || options->containerd_namespace.empty()) {
+    return absl::InvalidArgumentError("--containerd and --namespace can't be empty");
+  }
+  return CheckLimits(*options);
+}
+
+absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv) {
+  CommandLine line;
+  Raw raw;
+  CLI::App app("Runs the steps of Rally's builds on this host.", "rally-agent");
+  Declare(&app, &line.options, &raw, &line.check_config);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {
+    line.only_print = true;
+    line.text = dynamic_cast<const CLI::CallForHelp*>(&success) != nullptr
+                    ? app.help()
+                    : absl::StrCat("rally-agent ", kVersion, "\n");
+    return line;
+  } catch (const CLI::Error& error) {
+    return absl::InvalidArgumentError(error.what());
+  }
+  if (absl::Status status = Understand(raw, &line.options); !status.ok()) return status;
+  if (absl::Status status = Complete(&line.options); !status.ok()) return status;
+  return line;
+}
+
+}  // namespace rally::agent
