@@ -50,30 +50,30 @@ struct Step {
 
   StepStatus status = StepStatus::kWaiting;
   int undecided_dependencies = 0;
-  int attempt = 0;             // current; 0 before the first
-  std::string agent;           // of the current attempt
-  bool prepared = false;       // the agent reported Prepared
-  bool early = false;          // prepared while dependencies still run: holds no slot yet
-  bool granted = false;        // StartGrant is durable: the process may have run
-  bool cancelling = false;     // Cancel was sent; a result is awaited
+  int attempt = 0;                     // current; 0 before the first
+  std::string agent;                   // of the current attempt
+  bool prepared = false;               // the agent reported Prepared
+  bool early = false;                  // prepared while dependencies still run: holds no slot yet
+  bool granted = false;                // StartGrant is durable: the process may have run
+  bool cancelling = false;             // Cancel was sent; a result is awaited
   bool cancelled_for_timeout = false;  // by the total clock
   int infrastructure_failures = 0;
 
   std::optional<int> exit_code;  // as dependents see it
   std::string message;           // why it waits, failed or was skipped
   bool oom_killed = false;
-  Digest input;                  // empty until known
-  bool joining = false;          // a JoinTrees for the input is under way
-  Digest output;                 // empty: as the input (no delta)
+  Digest input;          // empty until known
+  bool joining = false;  // a JoinTrees for the input is under way
+  Digest output;         // empty: as the input (no delta)
   int64_t log_end = 0;
   std::string image_digest;
   std::vector<std::string> warnings;
   PhaseTimes phases;
-  absl::Time ready_at = absl::InfinitePast();      // last dependency's decision
+  absl::Time ready_at = absl::InfinitePast();  // last dependency's decision
   absl::Time assigned_at = absl::InfinitePast();
   absl::Time started_at = absl::InfinitePast();
   absl::Time ended_at = absl::InfinitePast();
-  std::string avoid_agent;       // where the last attempt failed for a reason of the host
+  std::string avoid_agent;  // where the last attempt failed for a reason of the host
 };
 
 struct Build {
@@ -88,12 +88,12 @@ struct Build {
   absl::Time started_at = absl::InfiniteFuture();  // left the queue: the total clock runs
   absl::Time ended_at = absl::InfinitePast();
   BuildStatus status = BuildStatus::kRunning;
-  std::string reason;              // why it was cancelled or timed out
+  std::string reason;  // why it was cancelled or timed out
   bool total_timeout_struck = false;
-  std::vector<Step> steps;         // in the order of the file
-  std::vector<int> order;          // topological, ties by file order
+  std::vector<Step> steps;  // in the order of the file
+  std::vector<int> order;   // topological, ties by file order
   int unfinished_steps = 0;
-  Digest workspace;                // final tree, once ended
+  Digest workspace;  // final tree, once ended
   bool joining_workspace = false;
   std::vector<std::string> warnings;
   std::map<std::string, std::string> image_digests;  // reference -> digest, resolved once

@@ -41,9 +41,9 @@ struct SendResultAck {
 
 enum class Verdict {
   kKeep,
-  kKill,          // superseded or unknown: end it, no result wanted
+  kKill,  // superseded or unknown: end it, no result wanted
   kResendResult,
-  kForget,        // its result is durable
+  kForget,  // its result is durable
 };
 
 struct AttemptVerdict {

@@ -50,9 +50,15 @@ class Core {
   int64_t epoch() const;
 
  private:
+  friend std::string Fingerprint(const Core& core);
+
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// The whole state as text: two cores that were given the same events have the same one. For tests
+// and for checking a replay; long for large builds.
+std::string Fingerprint(const Core& core);
 
 }  // namespace rally::core
 

@@ -76,7 +76,7 @@ enum class AttemptReportState {
   kPrepared,   // container made, nothing has run
   kStarting,   // the process may have run
   kRunning,
-  kEnded,      // has a result that the controller has not acknowledged
+  kEnded,  // has a result that the controller has not acknowledged
 };
 
 struct AttemptReport {
@@ -142,10 +142,10 @@ struct AttemptStarted {
 };
 
 enum class EndKind {
-  kExited,     // exit_code is the process's, 128+n for signal n
+  kExited,  // exit_code is the process's, 128+n for signal n
   kTimedOut,
   kCancelled,
-  kErrored,    // Rally could not run or capture it
+  kErrored,  // Rally could not run or capture it
 };
 
 struct AttemptEnded {

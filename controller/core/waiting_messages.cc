@@ -1,0 +1,116 @@
+// What a step that doesn't run says about why, in words for a person.
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "controller/core/core_impl.h"
+
+namespace rally::core {
+namespace {
+
+constexpr int kNamesToShow = 3;
+
+}  // namespace
+
+std::string Core::Impl::DescribeWait(BuildRecord& record, int index) {
+  const Build& build = record.build;
+  const Step& step = build.steps[index];
+  const std::vector<int>& dependencies = step.definition.dependencies;
+  // Only moves on: what has ended stays so. Otherwise a wide fan-in would be read at every end.
+  int& first_open = record.tracks[index].first_open;
+  const int count = static_cast<int>(dependencies.size());
+  while (first_open < count && IsTerminal(build.steps[dependencies[first_open]].status)) {
+    ++first_open;
+  }
+  if (first_open == count) return "";
+  std::vector<std::string> names;
+  if (step.undecided_dependencies > kNamesToShow) {
+    return absl::StrCat("waits for ", build.steps[dependencies[first_open]].definition.spec.id,
+                        " and ", step.undecided_dependencies - 1, " other steps");
+  }
+  for (int i = first_open; i < count; ++i) {
+    const Step& dependency = build.steps[dependencies[i]];
+    if (!IsTerminal(dependency.status)) names.push_back(dependency.definition.spec.id);
+  }
+  return absl::StrCat("waits for ", absl::StrJoin(names, ", "));
+}
+
+// Words for a step of which something changed. Those that only wait for a slot get theirs at the
+// end of the event, when it is known what is short.
+void Core::Impl::ExplainWaiting(BuildRecord& record, int index) {
+  Step& step = record.build.steps[index];
+  switch (step.status) {
+    case StepStatus::kWaiting:
+      step.message = DescribeWait(record, index);
+      if (step.early) {
+        step.message = absl::StrCat(step.prepared ? "prepared on " : "being prepared on ",
+                                    step.agent, ", ", step.message);
+      }
+      return;
+    case StepStatus::kReady: {
+      const std::string& image = step.definition.spec.image;
+      if (auto it = record.resolving.find(image);
+          it != record.resolving.end() && it->second != index) {
+        step.message = absl::StrCat("waits for the image tag ", image, " to be resolved by step ",
+                                    record.build.steps[it->second].definition.spec.id);
+      } else if (step.joining && IsLayoutImage(image)) {
+        step.message = "waits for its input to be put together";
+      } else {
+        newly_ready_.emplace_back(&record, index);
+      }
+      return;
+    }
+    case StepStatus::kAssigned:
+      if (step.cancelling) {
+        step.message = absl::StrCat("is being stopped on ", step.agent);
+      } else if (step.granted) {
+        step.message = absl::StrCat("starts on ", step.agent);
+      } else if (!step.prepared) {
+        step.message = absl::StrCat("is being prepared on ", step.agent);
+      } else if (step.joining) {
+        step.message =
+            absl::StrCat("prepared on ", step.agent, ", waits for its input to be put together");
+      } else {
+        step.message = absl::StrCat("prepared on ", step.agent, ", waits for it to be connected");
+      }
+      return;
+    case StepStatus::kRunning:
+      step.message = step.cancelling ? absl::StrCat("is being stopped on ", step.agent) : "";
+      return;
+    case StepStatus::kSucceeded:
+    case StepStatus::kFailed:
+    case StepStatus::kTimedOut:
+    case StepStatus::kErrored:
+    case StepStatus::kSkipped:
+    case StepStatus::kCancelled:
+      return;  // says how it ended
+  }
+}
+
+void Core::Impl::ExplainReadySteps() {
+  if (with_ready_.empty()) return;
+  std::string shortage = DescribeShortage(agents_);
+  if (IsSettling()) {
+    shortage = absl::StrCat("waits for the agents to come back after the controller's restart (",
+                            agents_before_restart_ - awaited_agents_.size(), " of ",
+                            agents_before_restart_, " are)");
+  }
+  auto explain = [&](BuildRecord& record, int index) {
+    Step& step = record.build.steps[index];
+    step.message = step.early ? absl::StrCat(step.prepared ? "prepared on " : "being prepared on ",
+                                             step.agent, ", ", shortage)
+                              : shortage;
+    Touch(record);
+  };
+  if (shortage == shortage_) {
+    for (auto [record, index] : newly_ready_) {
+      if (record->ready.count(record->rank[index]) != 0) explain(*record, index);
+    }
+    return;
+  }
+  shortage_ = std::move(shortage);
+  for (int64_t number : with_ready_) {
+    BuildRecord& record = *records_[number];
+    for (int rank : record.ready) explain(record, record.build.order[rank]);
+  }
+}
+
+}  // namespace rally::core
