@@ -125,7 +125,9 @@ SyntaxComplaint ReadComplaint(absl::string_view drawing) {
   if (colon != absl::string_view::npos && !absl::StrContains(text.substr(0, colon), ' ')) {
     text.remove_prefix(colon + 2);
   }
-  complaint.text = std::string(absl::StripAsciiWhitespace(text));
+  text = absl::StripAsciiWhitespace(text);
+  absl::ConsumeSuffix(&text, ".");
+  complaint.text = std::string(text);
 
   int line_number = 0;
   absl::string_view marked_line;
@@ -146,7 +148,9 @@ SyntaxComplaint ReadComplaint(absl::string_view drawing) {
     complaint.line = std::string(marked_line);
     absl::string_view note = content.substr(mark);
     note.remove_prefix(std::min(note.find_first_not_of("^~-"), note.size()));
-    complaint.note = std::string(absl::StripAsciiWhitespace(note));
+    note = absl::StripAsciiWhitespace(note);
+    absl::ConsumeSuffix(&note, ".");
+    complaint.note = std::string(note);
   }
   return complaint;
 }
