@@ -1,0 +1,54 @@
+#ifndef RALLY_COMMON_BLOB_DELTA_WALK_H_
+#define RALLY_COMMON_BLOB_DELTA_WALK_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "absl/container/btree_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/blob/digest.h"
+#include "common/blob/directory.h"
+#include "common/blob/directory_reader.h"
+
+namespace rally::blob {
+
+// One name of a directory: nothing, or a pointer to its node.
+struct NamedEntry {
+  const FileNode* file = nullptr;
+  const SymlinkNode* symlink = nullptr;
+  const DirectoryNode* directory = nullptr;
+
+  bool exists() const { return file != nullptr || symlink != nullptr || directory != nullptr; }
+};
+
+// Same type, content, mode, target and mtime; directories: the same digest.
+bool SameEntry(const NamedEntry& a, const NamedEntry& b);
+
+// A directory's entries by name, whatever their kind. Points into the directory.
+using EntriesByName = absl::btree_map<absl::string_view, NamedEntry>;
+EntriesByName EntriesOf(const Directory& directory);
+NamedEntry FindEntry(const EntriesByName& entries, absl::string_view name);
+
+// Told about each path at which two trees differ, parents first, in the order of names.
+class DeltaVisitor {
+ public:
+  virtual ~DeltaVisitor() = default;
+  virtual void Enter(absl::string_view name) = 0;
+  // Between Enter and Leave of the path. Not called for a directory that exists before and after;
+  // what differs in it follows. Of a directory on one side only all entries follow.
+  virtual void Visit(const NamedEntry& before, const NamedEntry& after) = 0;
+  virtual void Leave() = 0;
+};
+
+// Compares two trees; equal directories are not read. Null stands for a directory that isn't
+// there.
+absl::Status WalkDelta(DirectoryReader& reader, const Digest* before, const Digest* after,
+                       DeltaVisitor& visitor);
+
+}  // namespace rally::blob
+
+#endif  // RALLY_COMMON_BLOB_DELTA_WALK_H_
