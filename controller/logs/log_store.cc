@@ -7,7 +7,6 @@
 #include <cstring>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 
 namespace rally::controller {
@@ -218,10 +217,10 @@ void LogStore::SyncLoop() {
       mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kGroupCommit);
       batch.swap(pending_);
     }
-    absl::flat_hash_map<log::RecordFile*, absl::StatusOr<int64_t>> durable;
+    std::map<log::RecordFile*, absl::StatusOr<int64_t>> durable;
     for (PendingAck& ack : batch) {
-      auto [it, is_new] = durable.try_emplace(ack.file.get(), int64_t{0});
-      if (is_new) it->second = ack.file->Sync();
+      auto it = durable.find(ack.file.get());
+      if (it == durable.end()) it = durable.emplace(ack.file.get(), ack.file->Sync()).first;
       if (ack.complete && it->second.ok()) {
         absl::Status marked = ack.file->MarkComplete();
         if (!marked.ok()) it->second = marked;

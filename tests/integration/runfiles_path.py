@@ -1,0 +1,16 @@
+"""Finds a built binary, in a test's runfiles or, when run by hand, in bazel-bin."""
+
+import os
+
+
+def find(path):
+    roots = []
+    if "TEST_SRCDIR" in os.environ:
+        roots.append(os.path.join(os.environ["TEST_SRCDIR"], "rally"))
+    here = os.path.dirname(os.path.realpath(__file__))
+    roots.append(os.path.join(here, "../../bazel-bin"))
+    for root in roots:
+        candidate = os.path.join(root, path)
+        if os.path.exists(candidate):
+            return os.path.realpath(candidate)
+    raise FileNotFoundError(f"{path} is in none of {roots}")
