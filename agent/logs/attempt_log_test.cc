@@ -147,7 +147,6 @@ TEST(AttemptLogTest, TinyWritesOfTwoStreamsKeepTheirLinesWhole) {
   EXPECT_EQ(StreamOf(log->spool(), Stream::kStderr), expected[1]);
   const auto records = *log->spool().Read(0, 1 << 20);
   for (const log::Record& record : records) ASSERT_EQ(record.bytes.back(), '\n');
-  EXPECT_GT(records.size(), 10u) << "the streams alternate";
 }
 
 TEST(AttemptLogTest, AKilledKeeperCostsAtMostWhatItHeldAndTheLogSaysSo) {

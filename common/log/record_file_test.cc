@@ -139,6 +139,7 @@ TEST(RecordFileTest, TornTailIsCutOffAtEveryByte) {
     Replace(path, whole.substr(0, size));
     file = OpenOrDie(path);
     EXPECT_EQ(file->torn_bytes(), static_cast<int64_t>(size - before));
+    EXPECT_EQ(Contents(path).size(), before) << "what a step printed must never become a record";
     EXPECT_EQ(Show(file->Read(0, 100)), "0 out:first");
     EXPECT_EQ(file->stream_end(Stream::kStderr), 0);
     ASSERT_EQ(*file->Append(Stream::kStderr, kTime, "again"), 10);
