@@ -3,19 +3,17 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <functional>
 #include <memory>
-#include <thread>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "common/blob/cas_calls.h"
 #include "common/blob/file_digest.h"
+#include "common/blob/run_in_parallel.h"
 
 namespace rally::blob {
 namespace {
@@ -63,29 +61,6 @@ Plan MakePlan(absl::Span<const Digest> digests, int64_t batch_limit, int64_t max
     bytes += cost;
   }
   return plan;
-}
-
-// Runs 0..count-1 on up to `threads` threads; the first error ends it and is returned.
-absl::Status RunAll(size_t count, int threads, const std::function<absl::Status(size_t)>& run) {
-  std::atomic<size_t> next{0};
-  absl::Mutex mutex;
-  absl::Status first_error;
-  const auto work = [&] {
-    for (size_t i = next++; i < count; i = next++) {
-      absl::Status status = run(i);
-      if (status.ok()) continue;
-      absl::MutexLock lock(&mutex);
-      if (first_error.ok()) first_error = std::move(status);
-      next = count;
-    }
-  };
-  std::vector<std::thread> helpers;
-  for (size_t i = 1; i < std::min<size_t>(count, std::max(threads, 1)); ++i) {
-    helpers.emplace_back(work);
-  }
-  work();
-  for (std::thread& helper : helpers) helper.join();
-  return first_error;
 }
 
 absl::StatusOr<std::string> ReadSource(BlobUpload& upload) {
@@ -196,7 +171,7 @@ absl::Status CasClient::Upload(std::vector<BlobUpload> uploads) {
       return Calls::Pieces([file] { return file->Next(); });
     });
   };
-  return RunAll(plan.size(), calls_->options().max_streams, [&](size_t work) {
+  return RunInParallel(plan.size(), calls_->options().max_streams, [&](size_t work) {
     return work < plan.batches.size() ? send_batch(plan.batches[work])
                                       : send_stream(plan.streams[work - plan.batches.size()]);
   });
@@ -231,10 +206,11 @@ absl::StatusOr<std::vector<std::string>> CasClient::Read(absl::Span<const Digest
         return absl::OkStatus();
       });
     };
-    absl::Status status = RunAll(plan.size(), calls_->options().max_streams, [&](size_t work) {
-      return work < plan.batches.size() ? read_batch(plan.batches[work])
-                                        : read_stream(plan.streams[work - plan.batches.size()]);
-    });
+    absl::Status status =
+        RunInParallel(plan.size(), calls_->options().max_streams, [&](size_t work) {
+          return work < plan.batches.size() ? read_batch(plan.batches[work])
+                                            : read_stream(plan.streams[work - plan.batches.size()]);
+        });
     if (!status.ok()) return status;
   }
   std::vector<std::string> blobs(digests.size());

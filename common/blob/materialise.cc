@@ -1,0 +1,296 @@
+#include "common/blob/materialise.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/blob/file_digest.h"
+#include "common/blob/open_beneath.h"
+#include "common/blob/run_in_parallel.h"
+
+namespace rally::blob {
+namespace {
+
+// Blobs above are streamed to their file, smaller ones read in batches that lie in memory.
+constexpr int64_t kSmallBlobBytes = 256 * 1024;
+constexpr int64_t kBatchBytes = 12 * 1024 * 1024;
+constexpr size_t kBatchBlobs = 8'000;
+constexpr int kStreams = 4;
+constexpr size_t kCopyBytes = 256 * 1024;
+
+absl::Status SetTimes(int fd, std::optional<absl::Time> mtime) {
+  if (!mtime.has_value()) return absl::OkStatus();
+  timespec times[2];
+  times[0].tv_nsec = UTIME_NOW;
+  times[1] = absl::ToTimespec(*mtime);
+  if (futimens(fd, times) != 0) return ErrnoStatus(errno, "setting the mtime");
+  return absl::OkStatus();
+}
+
+// Builds one tree below one directory. In passes over the tree, so that file contents can be
+// fetched in batches that span directories: directories and what is at hand, what has to be
+// fetched, symlinks, and the directories' own modes and times last, children before parents.
+class Builder {
+ public:
+  Builder(const LoadedTree& tree, BlobStore& store, FileSource* local, int root_fd)
+      : tree_(tree), store_(store), local_(local), root_fd_(root_fd) {}
+
+  absl::StatusOr<MaterialiseStats> Run(const Digest& root) {
+    if (absl::Status s = MakeDirectories(root, ""); !s.ok()) return s;
+    if (absl::Status s = FetchSmall(); !s.ok()) return s;
+    if (absl::Status s = FetchLarge(); !s.ok()) return s;
+    for (const PlacedDirectory& placed : directories_) {
+      if (absl::Status s = MakeSymlinks(placed); !s.ok()) return s;
+    }
+    for (auto placed = directories_.rbegin(); placed != directories_.rend(); ++placed) {
+      if (absl::Status s = FinishDirectory(*placed); !s.ok()) return s;
+    }
+    return stats_;
+  }
+
+ private:
+  struct PlacedDirectory {
+    std::string path;  // Below the root, which is "".
+    const Directory* directory;
+  };
+  struct Place {
+    size_t directory;  // Index in directories_.
+    const FileNode* node;
+  };
+  // One content and where it goes.
+  struct Wanted {
+    Digest digest;
+    std::vector<Place> places;
+  };
+
+  // Preorder, so that parents come before children in directories_.
+  absl::Status MakeDirectories(const Digest& digest, const std::string& path) {
+    const Directory& directory = *tree_.directories.at(digest);
+    const size_t index = directories_.size();
+    directories_.push_back({path, &directory});
+    {
+      absl::StatusOr<OwnedFd> fd = OpenBeneath(root_fd_, path, O_RDONLY | O_DIRECTORY);
+      if (!fd.ok()) return fd.status();
+      for (const DirectoryNode& child : directory.directories()) {
+        if (mkdirat(fd->get(), child.name().c_str(), 0700) != 0) {
+          return ErrnoStatus(errno,
+                             absl::StrCat("creating directory '", Shown(path, child.name()), "'"));
+        }
+        ++stats_.directories;
+      }
+      for (const FileNode& file : directory.files()) {
+        if (absl::Status s = MakeOrWant(file, index, fd->get()); !s.ok()) return s;
+      }
+    }
+    for (const DirectoryNode& child : directory.directories()) {
+      absl::Status s = MakeDirectories(
+          DigestOfNode(child), path.empty() ? child.name() : absl::StrCat(path, "/", child.name()));
+      if (!s.ok()) return s;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status MakeOrWant(const FileNode& file, size_t directory, int directory_fd) {
+    ++stats_.files;
+    const Digest digest = DigestOfNode(file);
+    if (digest == EmptyBlobDigest()) return WriteFile(directory_fd, {directory, &file}, "");
+    if (local_ != nullptr &&
+        local_->TryLocal(digest, ModeOf(file), MtimeOf(file), directory_fd, file.name().c_str())) {
+      ++stats_.local_files;
+      return absl::OkStatus();
+    }
+    const auto [at, is_new] = wanted_index_.try_emplace(digest, wanted_.size());
+    if (is_new) wanted_.push_back({digest, {}});
+    wanted_[at->second].places.push_back({directory, &file});
+    return absl::OkStatus();
+  }
+
+  absl::Status FetchSmall() {
+    std::vector<const Wanted*> batch;
+    int64_t bytes = 0;
+    for (const Wanted& wanted : wanted_) {
+      if (wanted.digest.size_bytes > kSmallBlobBytes) continue;
+      if (bytes + wanted.digest.size_bytes > kBatchBytes || batch.size() >= kBatchBlobs) {
+        if (absl::Status s = FetchBatch(batch); !s.ok()) return s;
+        batch.clear();
+        bytes = 0;
+      }
+      batch.push_back(&wanted);
+      bytes += wanted.digest.size_bytes;
+    }
+    return FetchBatch(batch);
+  }
+
+  absl::Status FetchBatch(const std::vector<const Wanted*>& batch) {
+    if (batch.empty()) return absl::OkStatus();
+    std::vector<Digest> digests;
+    for (const Wanted* wanted : batch) digests.push_back(wanted->digest);
+    absl::StatusOr<std::vector<std::string>> blobs = store_.Read(digests);
+    if (!blobs.ok()) return blobs.status();
+    OwnedFd fd;
+    size_t open_directory = directories_.size();
+    for (size_t i = 0; i < batch.size(); ++i) {
+      ++stats_.fetched_blobs;
+      stats_.fetched_bytes += batch[i]->digest.size_bytes;
+      for (const Place& place : batch[i]->places) {
+        if (place.directory != open_directory) {
+          absl::StatusOr<OwnedFd> opened = OpenDirectory(place.directory);
+          if (!opened.ok()) return opened.status();
+          fd = *std::move(opened);
+          open_directory = place.directory;
+        }
+        if (absl::Status s = WriteFile(fd.get(), place, (*blobs)[i]); !s.ok()) return s;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status FetchLarge() {
+    std::vector<const Wanted*> large;
+    for (const Wanted& wanted : wanted_) {
+      if (wanted.digest.size_bytes <= kSmallBlobBytes) continue;
+      large.push_back(&wanted);
+      ++stats_.fetched_blobs;
+      stats_.fetched_bytes += wanted.digest.size_bytes;
+    }
+    return RunInParallel(large.size(), kStreams, [&](size_t i) { return FetchStream(*large[i]); });
+  }
+
+  absl::Status FetchStream(const Wanted& wanted) {
+    OwnedFd first;
+    for (const Place& place : wanted.places) {
+      absl::StatusOr<OwnedFd> directory_fd = OpenDirectory(place.directory);
+      if (!directory_fd.ok()) return directory_fd.status();
+      absl::StatusOr<OwnedFd> fd = CreateFile(directory_fd->get(), place);
+      if (!fd.ok()) return fd.status();
+      absl::Status filled = first.valid() ? CopyAll(first.get(), fd->get())
+                                          : store_.ReadToFile(wanted.digest, fd->get());
+      if (!filled.ok()) return filled;
+      if (absl::Status s = FinishFile(fd->get(), place); !s.ok()) return s;
+      if (!first.valid()) first = *std::move(fd);
+    }
+    return absl::OkStatus();
+  }
+
+  static absl::Status CopyAll(int from, int to) {
+    std::string buffer(kCopyBytes, '\0');
+    off_t offset = 0;
+    while (true) {
+      const ssize_t n = pread(from, buffer.data(), buffer.size(), offset);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return ErrnoStatus(errno, "copying a file");
+      if (n == 0) return absl::OkStatus();
+      absl::Status s = WriteAll(to, absl::string_view(buffer.data(), n));
+      if (!s.ok()) return s;
+      offset += n;
+    }
+  }
+
+  absl::StatusOr<OwnedFd> OpenDirectory(size_t index) const {
+    return OpenBeneath(root_fd_, directories_[index].path, O_RDONLY | O_DIRECTORY);
+  }
+
+  absl::StatusOr<OwnedFd> CreateFile(int directory_fd, const Place& place) const {
+    OwnedFd fd(openat(directory_fd, place.node->name().c_str(),
+                      O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("creating '", Shown(place), "'"));
+    return fd;
+  }
+
+  absl::Status WriteFile(int directory_fd, const Place& place, absl::string_view bytes) const {
+    absl::StatusOr<OwnedFd> fd = CreateFile(directory_fd, place);
+    if (!fd.ok()) return fd.status();
+    if (absl::Status s = WriteAll(fd->get(), bytes); !s.ok()) {
+      return absl::Status(s.code(), absl::StrCat("'", Shown(place), "': ", s.message()));
+    }
+    return FinishFile(fd->get(), place);
+  }
+
+  absl::Status FinishFile(int fd, const Place& place) const {
+    if (fchmod(fd, ModeOf(*place.node)) != 0) {
+      return ErrnoStatus(errno, absl::StrCat("setting the mode of '", Shown(place), "'"));
+    }
+    return SetTimes(fd, MtimeOf(*place.node));
+  }
+
+  absl::Status MakeSymlinks(const PlacedDirectory& placed) {
+    if (placed.directory->symlinks().empty()) return absl::OkStatus();
+    absl::StatusOr<OwnedFd> fd = OpenBeneath(root_fd_, placed.path, O_RDONLY | O_DIRECTORY);
+    if (!fd.ok()) return fd.status();
+    for (const SymlinkNode& link : placed.directory->symlinks()) {
+      if (symlinkat(link.target().c_str(), fd->get(), link.name().c_str()) != 0) {
+        return ErrnoStatus(
+            errno, absl::StrCat("creating symlink '", Shown(placed.path, link.name()), "'"));
+      }
+      ++stats_.symlinks;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status FinishDirectory(const PlacedDirectory& placed) const {
+    absl::StatusOr<OwnedFd> fd = OpenBeneath(root_fd_, placed.path, O_RDONLY | O_DIRECTORY);
+    if (!fd.ok()) return fd.status();
+    if (fchmod(fd->get(), ModeOf(*placed.directory)) != 0) {
+      return ErrnoStatus(errno, absl::StrCat("setting the mode of '", Shown(placed.path, ""), "'"));
+    }
+    return SetTimes(fd->get(), MtimeOf(*placed.directory));
+  }
+
+  static std::string Shown(absl::string_view path, absl::string_view name) {
+    return absl::CHexEscape(absl::StrCat(path, path.empty() ? "" : "/", name));
+  }
+
+  std::string Shown(const Place& place) const {
+    return Shown(directories_[place.directory].path, place.node->name());
+  }
+
+  const LoadedTree& tree_;
+  BlobStore& store_;
+  FileSource* const local_;
+  const int root_fd_;
+  std::vector<PlacedDirectory> directories_;
+  std::vector<Wanted> wanted_;
+  absl::flat_hash_map<Digest, size_t> wanted_index_;
+  MaterialiseStats stats_;
+};
+
+}  // namespace
+
+absl::StatusOr<MaterialiseStats> Materialise(const Digest& root, DirectoryReader& reader,
+                                             BlobStore& store, FileSource* local, int parent_dirfd,
+                                             const std::string& name,
+                                             const MaterialiseOptions& options) {
+  absl::StatusOr<LoadedTree> tree = LoadTree(reader, root, options.limits);
+  if (!tree.ok()) return tree.status();
+  // The reader should have refused a bad directory; what follows writes as root by its names.
+  for (const auto& [digest, directory] : tree->directories) {
+    if (absl::Status valid = Validate(*directory); !valid.ok()) {
+      return absl::Status(valid.code(),
+                          absl::StrCat("blob ", digest.ToString(), ": ", valid.message()));
+    }
+  }
+  if (mkdirat(parent_dirfd, name.c_str(), 0700) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("creating '", name, "' for tree ", root.ToString()));
+  }
+  OwnedFd root_fd(
+      openat(parent_dirfd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  absl::StatusOr<MaterialiseStats> stats =
+      root_fd.valid() ? Builder(*tree, store, local, root_fd.get()).Run(root)
+                      : ErrnoStatus(errno, absl::StrCat("opening '", name, "'"));
+  if (stats.ok()) return stats;
+  const absl::Status removed = RemoveTree(parent_dirfd, name);
+  return absl::Status(
+      stats.status().code(),
+      absl::StrCat("materialising tree ", root.ToString(), ": ", stats.status().message(),
+                   removed.ok() ? "" : absl::StrCat("; and then ", removed.message())));
+}
+
+}  // namespace rally::blob
