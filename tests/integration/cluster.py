@@ -199,13 +199,32 @@ class AgentHost:
 
 
 class Ledger:
-    """An append-only server that steps write a line to; nothing of Rally is on its path."""
+    """An append-only server that steps write a line to; nothing of Rally is on its path.
+
+    A line "gate NAME" is answered only when the test opens that gate: a step waits there.
+    """
 
     def __init__(self):
         self.lines = []
+        self._gates = {}
+        self._lock = threading.Lock()
         self._server = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._server.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
+
+    def say(self, line):
+        """The shell command by which a step writes a line (and waits for the answer)."""
+        return f"echo {line} | nc 127.0.0.1 {self.port} >/dev/null"
+
+    def gate(self, name):
+        with self._lock:
+            return self._gates.setdefault(name, threading.Event())
+
+    def open(self, name):
+        self.gate(name).set()
+
+    def wait_for(self, line, timeout=60):
+        eventually(lambda: line in self.lines, timeout, f"the line {line!r}")
 
     def _serve(self):
         while True:
@@ -213,18 +232,21 @@ class Ledger:
                 connection, _ = self._server.accept()
             except OSError:
                 return
-            with connection:
-                connection.settimeout(10)
-                data = b""
-                with contextlib.suppress(OSError):
-                    while not data.endswith(b"\n"):
-                        more = connection.recv(4096)
-                        if not more:
-                            break
-                        data += more
-                self.lines.append(data.decode().strip())
-                with contextlib.suppress(OSError):
-                    connection.sendall(b"ok\n")
+            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection):
+        with connection, contextlib.suppress(OSError):
+            data = b""
+            while not data.endswith(b"\n"):
+                more = connection.recv(4096)
+                if not more:
+                    break
+                data += more
+            line = data.decode(errors="replace").strip()
+            self.lines.append(line)
+            if line.startswith("gate "):
+                self.gate(line[5:]).wait(300)
+            connection.sendall(b"ok\n")
 
     def close(self):
         self._server.close()
@@ -350,6 +372,11 @@ class Cluster:
                 return found if found["status"] in ended else None
 
         return eventually(look, timeout, f"the end of build {build}")
+
+    def only(self, name):
+        """New steps go to this agent alone."""
+        for host in self.hosts:
+            self.rallyctl("agents", "undrain" if host.name == name else "drain", host.name)
 
     def log(self, build, step):
         return self.rallyctl("logs", build, step).stdout
