@@ -106,7 +106,7 @@ void Core::Impl::ExplainReadySteps() {
     }
     return;
   }
-  shortage_ = std::move(shortage);
+  shortage_ = shortage;
   for (int64_t number : with_ready_) {
     BuildRecord& record = *records_[number];
     for (int rank : record.ready) explain(record, record.build.order[rank]);
