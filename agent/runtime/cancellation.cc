@@ -22,6 +22,12 @@ bool Cancellation::IsCancelled() const {
   return cancelled_;
 }
 
+bool Cancellation::WaitFor(absl::Duration timeout) const {
+  absl::MutexLock lock(&mutex_);
+  mutex_.AwaitWithTimeout(absl::Condition(&cancelled_), timeout);
+  return cancelled_;
+}
+
 void Cancellation::Subscribe(std::function<void()> callback, Subscription* subscription) {
   absl::MutexLock lock(&mutex_);
   if (cancelled_) {

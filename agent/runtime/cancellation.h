@@ -7,6 +7,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 
 namespace rally::runtime {
 
@@ -40,6 +41,9 @@ class Cancellation {
   // Later calls change nothing.
   void Cancel();
   bool IsCancelled() const;
+
+  // Waits for Cancel(), at most `timeout`; returns IsCancelled().
+  bool WaitFor(absl::Duration timeout) const;
 
   // Calls `callback` once, at Cancel(), or at once when that was already called.
   void Subscribe(std::function<void()> callback, Subscription* subscription);

@@ -10,19 +10,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/runtime/call_limits.h"
 #include "agent/runtime/cancellation.h"
 
 namespace rally::runtime {
-
-// When a blocking call gives up. An absl::Time converts to it, for calls that nobody cancels.
-struct CallLimits {
-  CallLimits(absl::Time deadline = absl::InfiniteFuture(),  // NOLINT: converts on purpose.
-             Cancellation* cancellation = nullptr)
-      : deadline(deadline), cancellation(cancellation) {}
-
-  absl::Time deadline;         // The call then fails with kDeadlineExceeded.
-  Cancellation* cancellation;  // May be null; outlives the call, which then fails with kCancelled.
-};
 
 // An image at a registry.
 struct ImageRequest {
