@@ -34,12 +34,12 @@ void ExpectOnly(const std::string& text, int line, int column, const std::string
 }
 
 TEST(HostileInputTest, DeepNestingStopsBeforeTheStackDoes) {
-  const std::string deep = "TOML syntax: nested more than 16 deep";
-  ExpectOnly("a = " + Repeat("[", 500000), 1, 21, deep);
-  ExpectOnly("\na = " + Repeat("{a=", 300000), 2, 53, deep);
-  ExpectOnly("a = " + Repeat("[{x=", 200000), 1, 37, deep);
-  ExpectOnly(Repeat("a.", 500000) + "a = 1", 1, 34, deep);
-  ExpectOnly("[" + Repeat("a . ", 200000) + "a]", 1, 68, deep);
+  const std::string deep = "TOML syntax: nested more than 8 deep";
+  ExpectOnly("a = " + Repeat("[", 500000), 1, 13, deep);
+  ExpectOnly("\na = " + Repeat("{a=", 300000), 2, 29, deep);
+  ExpectOnly("a = " + Repeat("[{x=", 200000), 1, 21, deep);
+  ExpectOnly(Repeat("a.", 500000) + "a = 1", 1, 18, deep);
+  ExpectOnly("[" + Repeat("a . ", 200000) + "a]", 1, 36, deep);
 }
 
 TEST(HostileInputTest, BracketsInStringsAndCommentsDoNotNest) {

@@ -13,7 +13,7 @@ namespace {
 
 constexpr absl::string_view kByteOrderMark = "\xEF\xBB\xBF";
 // Lines shorter than this are left alone: the library's scans don't matter there.
-constexpr size_t kLongLineBytes = 512;
+constexpr size_t kLongLineBytes = 128;
 // Bound of (separators in a line) x (bytes of the line), summed over the lines; each separator
 // costs the library several scans of its line. 2^27 is about a second.
 constexpr uint64_t kMaxScannedBytes = uint64_t{1} << 27;

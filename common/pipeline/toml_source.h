@@ -20,7 +20,7 @@ namespace rally::pipeline {
 class TomlSource {
  public:
   // Brackets inside each other, and parts of one dotted key. The language needs four.
-  static constexpr int kMaxNesting = 16;
+  static constexpr int kMaxNesting = 8;
 
   // Reports one error and gives nothing when the text must not reach the library.
   static std::optional<TomlSource> Prepare(absl::string_view text, DiagnosticList* diagnostics);

@@ -1,0 +1,307 @@
+// Every error of the language: its line, column and text.
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/pipeline/diagnostic_lines.h"
+#include "common/pipeline/parser.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace rally::pipeline {
+namespace {
+
+struct ErrorCase {
+  std::string name;
+  std::string text;
+  std::vector<std::string> lines;
+};
+
+class ParseErrorTest : public ::testing::TestWithParam<ErrorCase> {};
+
+TEST_P(ParseErrorTest, IsReportedAtItsPlace) {
+  const ParseResult result = Parse(GetParam().text);
+  EXPECT_FALSE(result.pipeline.has_value());
+  EXPECT_EQ(Lines(result), GetParam().lines);
+}
+
+// A step around what is wrong in it; the first line after it is line 4.
+std::string InStep(absl::string_view rest) {
+  return absl::StrCat("[[step]]\nid = \"a\"\nimage = \"i\"\n", rest, "\n");
+}
+
+// Three steps a, b and c; `rest` belongs to c and begins at line 10.
+std::string InThirdStep(absl::string_view rest) {
+  return absl::StrCat(
+      "[[step]]\nid = \"a\"\nimage = \"i\"\n[[step]]\nid = \"b\"\nimage = \"i\"\n"
+      "[[step]]\nid = \"c\"\nimage = \"i\"\n",
+      rest, "\n");
+}
+
+constexpr char kBadId[] =
+    " may hold only letters, digits, \"_\", \".\" and \"-\", must start with a letter or a digit, "
+    "and be 1 to 63 characters long";
+
+INSTANTIATE_TEST_SUITE_P(
+    Keys, ParseErrorTest,
+    ::testing::Values(
+        ErrorCase{"empty", "", {"1:1: no [[step]] in the pipeline"}},
+        ErrorCase{"no_steps", "step = []", {"1:8: no [[step]] in the pipeline"}},
+        ErrorCase{"step_table", "[step]\nid = \"a\"\n", {"1:1: \"step\" must be written [[step]]"}},
+        ErrorCase{"step_of_numbers", "step = [1]\n", {"1:9: \"step\" must be written [[step]]"}},
+        ErrorCase{"steps",
+                  "[[steps]]\nid = \"a\"\n",
+                  {"1:1: unknown key \"steps\" at the top level; did you mean \"step\"?"}},
+        ErrorCase{"unknown_key",
+                  InStep("workDri = \"x\""),
+                  {"4:11: unknown key \"workDri\" in [[step]]; did you mean \"workDir\"?"}},
+        ErrorCase{"top_level_key_in_step",
+                  InStep("push = []"),
+                  {"4:8: unknown key \"push\" in [[step]]; \"push\" is a top-level key, move it "
+                   "above the first [[step]]"}},
+        ErrorCase{"env_table",
+                  InStep("[step.env]\nA = \"x\""),
+                  {"4:1: unknown key \"env\" in [[step]]; did you mean \"envs\"?"}},
+        ErrorCase{"args_string",
+                  InStep("args = \"echo x\""),
+                  {"4:8: \"args\" must be an array of strings, not a string"}},
+        ErrorCase{"args_mixed",
+                  InStep("args = [\"a\", 1, 2.5]"),
+                  {"4:14: \"args\" must be an array of strings, but args[1] is an integer",
+                   "4:17: \"args\" must be an array of strings, but args[2] is a float"}},
+        ErrorCase{"exit_codes_type",
+                  InStep("exitedWith = 1"),
+                  {"4:14: \"exitedWith\" must be an array of integers, not an integer"}},
+        ErrorCase{
+            "id_type", "[[step]]\nid = 5\n", {"2:6: \"id\" must be a string, not an integer"}},
+        ErrorCase{"image_date",
+                  InStep("entryPoint = 1979-05-27"),
+                  {"4:14: \"entryPoint\" must be a string, not a date or time"}},
+        ErrorCase{"timeout_bool",
+                  "totalTimeout = false\n" + InStep(""),
+                  {"1:16: \"totalTimeout\" must be a duration string or an integer of seconds, "
+                   "not a boolean"}},
+        ErrorCase{"timeout_float",
+                  InStep("timeout = 1.5"),
+                  {"4:11: \"timeout\" must be a duration string or an integer of seconds, not a "
+                   "float"}}),
+    [](const auto& info) { return info.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(
+    Values, ParseErrorTest,
+    ::testing::Values(
+        ErrorCase{"missing_id",
+                  InStep("[[step]]\nimage = \"busybox\""),
+                  {"4:1: [[step]] number 2 has no \"id\""}},
+        ErrorCase{"bad_id",
+                  "[[step]]\nid = \"foo bar\"\n",
+                  {absl::StrCat("2:6: id \"foo bar\"", kBadId)}},
+        ErrorCase{"empty_id", "[[step]]\nid = \"\"\n", {absl::StrCat("2:6: id \"\"", kBadId)}},
+        ErrorCase{"dash_id", "[[step]]\nid = \"-\"\n", {absl::StrCat("2:6: id \"-\"", kBadId)}},
+        ErrorCase{"long_id",
+                  "[[step]]\nid = \"" + std::string(64, 'x') + "\"\n",
+                  {absl::StrCat("2:6: id \"", std::string(64, 'x'), "\"", kBadId)}},
+        ErrorCase{"reserved_id",
+                  "[[step]]\nid = \"root\"\nimage = \"i\"\n",
+                  {"2:6: id \"root\" is reserved"}},
+        ErrorCase{"dup_id",
+                  "[[step]]\nid = \"a\"\nimage = \"i\"\n[[step]]\nid = \"a\"\nwhenAll = [\"x\"]\n",
+                  {"5:6: id \"a\" is already used at line 2"}},
+        ErrorCase{"bad_id_is_still_known",
+                  InStep("whenAll = [\"b c\"]\n[[step]]\nid = \"b c\"\n"),
+                  {absl::StrCat("6:6: id \"b c\"", kBadId)}},
+        ErrorCase{"empty_image",
+                  "[[step]]\nid = \"a\"\nimage = \"\"\n",
+                  {"3:9: image \"\" is not a valid reference: it is empty"}},
+        ErrorCase{"upper_case_image",
+                  "[[step]]\nid = \"a\"\nimage = \"Ubuntu\"\n",
+                  {"3:9: image \"Ubuntu\" is not a valid reference: a repository's name is lower "
+                   "case"}},
+        ErrorCase{"oci_leaves",
+                  "[[step]]\nid = \"a\"\nimage = \"oci:../x\"\n",
+                  {"3:9: image \"oci:../x\" is not a valid reference: the path leaves the "
+                   "workspace"}},
+        ErrorCase{"workdir_leaves",
+                  InStep("workDir = \"src/../../etc\""),
+                  {"4:11: workDir \"src/../../etc\" leaves the workspace"}},
+        ErrorCase{"alias_leaves",
+                  InStep("workingDir = \"../x\""),
+                  {"4:14: warning: \"workingDir\" is taken as \"workDir\", the key's proper name",
+                   "4:14: workingDir \"../x\" leaves the workspace"}},
+        ErrorCase{"alias_and_key",
+                  InStep("workingDir = \"x\"\nworkDir = \"x\""),
+                  {"5:11: \"workDir\" and \"workingDir\" are both set"}},
+        ErrorCase{
+            "env_flag", InStep("envs = [\"PATH\"]"), {"4:9: envs[0] \"PATH\" must be NAME=value"}},
+        ErrorCase{
+            "env_names",
+            InStep("envs = [\"1A=x\", \"=x\", \"A-B=x\", \" A=x\"]"),
+            {"4:9: envs[0] \"1A=x\" must be NAME=value", "4:17: envs[1] \"=x\" must be NAME=value",
+             "4:23: envs[2] \"A-B=x\" must be NAME=value",
+             "4:32: envs[3] \" A=x\" must be NAME=value"}},
+        ErrorCase{"env_twice",
+                  InStep("envs = [\n\"A=1\",\n\"B=1\",\n\"A=2\"]"),
+                  {"7:1: \"A\" is set twice"}},
+        ErrorCase{"nul",
+                  InStep("args = [\"a\\u0000b\"]\nenvs = [\"A=\\u0000\"]"),
+                  {"4:9: args[0] \"a\\x00b\" holds a NUL byte, which no program can be given",
+                   "5:9: envs[0] \"A=\\x00\" holds a NUL byte, which no program can be given"}}),
+    [](const auto& info) { return info.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(
+    Timeouts, ParseErrorTest,
+    ::testing::Values(
+        ErrorCase{"no_unit",
+                  InStep("timeout = \"60\""),
+                  {"4:11: timeout \"60\": missing unit in duration (write \"60s\")"}},
+        ErrorCase{"weeks",
+                  InStep("timeout = \"1w\""),
+                  {"4:11: timeout \"1w\": unknown unit \"w\" in duration (units are ns, us, ms, "
+                   "s, m and h)"}},
+        ErrorCase{"negative",
+                  InStep("timeout = \"-1m\""),
+                  {"4:11: timeout \"-1m\": must be greater than zero"}},
+        ErrorCase{"zero",
+                  "stepTimeout = 0\n" + InStep(""),
+                  {"1:15: stepTimeout 0: must be greater than zero"}},
+        ErrorCase{"over_the_step_limit",
+                  InStep("timeout = \"2h0.000000001s\""),
+                  {"4:11: timeout \"2h0.000000001s\": exceeds the maximum of 2h0m0s"}},
+        ErrorCase{"over_the_total_limit",
+                  "totalTimeout = 21601\nstepTimeout = \"3h\"\n" + InStep(""),
+                  {"1:16: totalTimeout 21601: exceeds the maximum of 6h0m0s",
+                   "2:15: stepTimeout \"3h\": exceeds the maximum of 2h0m0s"}},
+        // The TOML library saturates; seconds times 10^9 must not wrap.
+        ErrorCase{"beyond_int64",
+                  "totalTimeout = 99999999999999999999\n" + InStep(""),
+                  {"1:16: totalTimeout 9223372036854775807: exceeds the maximum of 6h0m0s"}},
+        ErrorCase{"wraps_in_nanoseconds",
+                  InStep("timeout = 18446744074"),
+                  {"4:11: timeout 18446744074: exceeds the maximum of 2h0m0s"}}),
+    [](const auto& info) { return info.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(
+    Graph, ParseErrorTest,
+    ::testing::Values(
+        ErrorCase{"unknown_step",
+                  InThirdStep("whenAll = [\"a\", \"nope\"]"),
+                  {"10:17: step \"c\" waits for \"nope\", which is not a step"}},
+        ErrorCase{"typo",
+                  "[[step]]\nid = \"compile\"\nimage = \"i\"\n[[step]]\nid = \"t\"\n"
+                  "image = \"i\"\nwhenAll = [\"complie\"]\n",
+                  {"7:12: step \"t\" waits for \"complie\", which is not a step; did you mean "
+                   "\"compile\"?"}},
+        ErrorCase{"root",
+                  InThirdStep("whenAll = [\"root\"]"),
+                  {"10:12: step \"c\" waits for \"root\", which is not a step; did you mean "
+                   "\"-\"?"}},
+        ErrorCase{"self", InThirdStep("whenAll = [\"c\"]"), {"10:12: step \"c\" waits for itself"}},
+        ErrorCase{"dup_dep",
+                  InThirdStep("whenAll = [\"a\", \"b\", \"a\", \"a\"]"),
+                  {"10:22: step \"c\" waits for \"a\" twice"}},
+        ErrorCase{"mixed",
+                  InThirdStep("whenAll = [\"a\", \"-\"]"),
+                  {"10:17: whenAll of step \"c\" mixes \"-\" with other entries"}},
+        ErrorCase{"dash_twice",
+                  InThirdStep("whenAll = [\"-\", \"-\"]"),
+                  {"10:12: whenAll of step \"c\" mixes \"-\" with other entries"}},
+        ErrorCase{"cycle_of_two",
+                  InStep("whenAll = [\"b\"]\n[[step]]\nid = \"b\"\nimage = \"i\""),
+                  {"4:12: steps wait for each other in a cycle: a -> b -> a (without whenAll, so "
+                   "waiting for the step before: b)"}},
+        ErrorCase{"ring_of_four",
+                  "[[step]]\nid = \"n\"\nimage = \"i\"\nwhenAll = [\"w\"]\n"
+                  "[[step]]\nid = \"e\"\nimage = \"i\"\n[[step]]\nid = \"s\"\nimage = \"i\"\n"
+                  "[[step]]\nid = \"w\"\nimage = \"i\"\n",
+                  {"4:12: steps wait for each other in a cycle: n -> w -> s -> e -> n (without "
+                   "whenAll, so waiting for the step before: w, s, e)"}},
+        ErrorCase{"two_cycles",
+                  "step = [\n{id=\"a\",image=\"i\",whenAll=[\"b\"]},\n"
+                  "{id=\"b\",image=\"i\",whenAll=[\"a\"]},\n"
+                  "{id=\"c\",image=\"i\",whenAll=[\"d\"]},\n"
+                  "{id=\"d\",image=\"i\",whenAll=[\"c\"]},\n"
+                  "{id=\"e\",image=\"i\",whenAll=[\"a\",\"c\"]}]",
+                  {"2:28: steps wait for each other in a cycle: a -> b -> a",
+                   "4:28: steps wait for each other in a cycle: c -> d -> c"}}),
+    [](const auto& info) { return info.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(
+    NotYet, ParseErrorTest,
+    ::testing::Values(
+        ErrorCase{"template",
+                  InStep("args = [\"x\", \"{{ .Build.ID }}\"]\nworkDir = \"{{.x}}\""),
+                  {"4:14: args[1]: template: templates are not supported yet",
+                   "5:11: workDir: template: templates are not supported yet"}},
+        ErrorCase{"template_in_id",
+                  "[[step]]\nid = \"{{ .x }}\"\n",
+                  {"2:6: id: template: templates are not supported yet"}},
+        ErrorCase{
+            "secrets",
+            InStep("secretEnvs = [\"A\"]\n[[secrets]]\nsecretEnv = \"A\""),
+            {"4:14: \"secretEnvs\" is not supported yet", "5:1: \"secrets\" is not supported yet"}},
+        ErrorCase{"verb",
+                  "[[step]]\nid = \"a\"\nargs = [\"compile\", \"all\"]\n",
+                  {"3:9: step \"a\" has no image and \"compile\" is not a known verb (verbs are "
+                   "not supported yet; set \"image\")"}},
+        ErrorCase{"no_image", "[[step]]\nid = \"a\"\n", {"1:1: step \"a\" has no image"}},
+        ErrorCase{"push",
+                  "push = [\"a:{{ .Build.ID }}\"]\n" + InStep(""),
+                  {"1:8: \"push\" is not supported yet"}},
+        ErrorCase{"exit_conditions",
+                  InStep("exitedWith = [1, 2]\nexitedWithout = [0]"),
+                  {"4:14: \"exitedWith\" is not supported yet",
+                   "5:17: \"exitedWithout\" is not supported yet"}},
+        ErrorCase{
+            "exit_codes",
+            InStep("exitedWith = []\nexitedWithout = [0, 256, -1]"),
+            {"4:14: exitedWith is empty", "5:21: exitedWithout: 256 is not an exit code (0-255)",
+             "5:26: exitedWithout: -1 is not an exit code (0-255)"}},
+        ErrorCase{"rerun",
+                  InStep("rerun = \"never\""),
+                  {"4:9: rerun \"never\" is not supported yet, only \"safe\""}},
+        ErrorCase{"rerun_choice",
+                  InStep("rerun = \"maybe\""),
+                  {"4:9: rerun \"maybe\" must be one of \"safe\", \"exclusive\", \"never\""}},
+        ErrorCase{"conflict",
+                  "conflict = \"error\"\n" + InStep(""),
+                  {"1:12: conflict \"error\" is not supported yet, only \"warn\""}}),
+    [](const auto& info) { return info.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(
+    Syntax, ParseErrorTest,
+    ::testing::Values(
+        ErrorCase{"mixed_quotes",
+                  InStep("whenAll = ['build-foo\", \"build-bar\"]"),
+                  {"4:12: TOML syntax: value having invalid format appeared in an array"}},
+        ErrorCase{"missing_bracket",
+                  "[[step]]\nid = \"q\"\nargs = [\"echo\", \"x\"\nimage = \"b\"\n",
+                  {"4:1: TOML syntax: missing array separator `,` after a value"}},
+        ErrorCase{"key_twice",
+                  InStep("args = []\nargs = []"),
+                  {"5:8: TOML syntax: value (\"args\") already exists"}},
+        ErrorCase{"template_around_steps",
+                  "{{ range .Values.l }}\n[[step]]\nid = \"q\"\n{{ end }}\n",
+                  {"1:1: TOML syntax: an invalid key appeared; templates are rendered inside "
+                   "strings only"}},
+        ErrorCase{"template_with_quotes",
+                  InStep("args = [\"{{ .x | default \"y\" }}\"]"),
+                  {"4:27: TOML syntax: missing array separator `,` after a value; templates are "
+                   "rendered inside strings only"}},
+        ErrorCase{"rest_of_line",
+                  InStep("workDir = \"a\" \"b\""),
+                  {"4:15: TOML syntax: invalid line format: expected newline, but got '\"'"}},
+        ErrorCase{"unterminated_string",
+                  InStep("workDir = \"a"),
+                  {"4:11: TOML syntax: the next token is not a valid string"}},
+        ErrorCase{"no_value",
+                  InStep("workDir ="),
+                  {"4:10: TOML syntax: missing value after key-value separator '='"}},
+        // The library gives such errors line 1.
+        ErrorCase{"date",
+                  InStep("timeout = 1979-99-27T07:32:00Z"),
+                  {"4:11: TOML syntax: invalid date: it does not conform RFC3339"}}),
+    [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace rally::pipeline
