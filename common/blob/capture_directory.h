@@ -10,6 +10,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "common/blob/blob_store.h"
 #include "common/blob/digest.h"
 #include "common/blob/directory.h"
@@ -22,6 +23,9 @@ struct CaptureOptions {
   // change isn't read again. Empty: none. A file that can't be read or is damaged counts as empty,
   // one that can't be written is a warning.
   std::string stat_cache_file;
+  // A file that was touched less than this before the capture is read again next time: a change
+  // right after could leave the same times.
+  absl::Duration racy_window = absl::Seconds(1);
   // 0: one a core.
   int hash_threads = 0;
   // Entries to leave out, with all below them, by their path relative to the root. Null: none.

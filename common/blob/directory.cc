@@ -14,39 +14,6 @@ namespace {
 constexpr int64_t kMinTimestampSeconds = -62135596800;  // 0001-01-01.
 constexpr int64_t kMaxTimestampSeconds = 253402300799;  // 9999-12-31.
 
-bool IsUtf8(absl::string_view text) {
-  size_t i = 0;
-  while (i < text.size()) {
-    const unsigned char lead = text[i];
-    if (lead < 0x80) {
-      ++i;
-      continue;
-    }
-    int more;
-    uint32_t code;
-    uint32_t least;
-    if ((lead & 0xE0) == 0xC0) {
-      more = 1, code = lead & 0x1F, least = 0x80;
-    } else if ((lead & 0xF0) == 0xE0) {
-      more = 2, code = lead & 0x0F, least = 0x800;
-    } else if ((lead & 0xF8) == 0xF0) {
-      more = 3, code = lead & 0x07, least = 0x10000;
-    } else {
-      return false;
-    }
-    if (text.size() - i <= static_cast<size_t>(more)) return false;
-    for (int k = 1; k <= more; ++k) {
-      const unsigned char next = text[i + k];
-      if ((next & 0xC0) != 0x80) return false;
-      code = (code << 6) | (next & 0x3F);
-    }
-    const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
-    if (code < least || code > 0x10FFFF || surrogate) return false;
-    i += more + 1;
-  }
-  return true;
-}
-
 template <typename Nodes>
 void SortByName(Nodes* nodes) {
   std::sort(nodes->begin(), nodes->end(),
@@ -122,6 +89,39 @@ Digest TrustedDigest(const build::bazel::remote::execution::v2::Digest& proto) {
 
 }  // namespace
 
+bool IsValidUtf8(absl::string_view text) {
+  size_t i = 0;
+  while (i < text.size()) {
+    const unsigned char lead = text[i];
+    if (lead < 0x80) {
+      ++i;
+      continue;
+    }
+    int more;
+    uint32_t code;
+    uint32_t least;
+    if ((lead & 0xE0) == 0xC0) {
+      more = 1, code = lead & 0x1F, least = 0x80;
+    } else if ((lead & 0xF0) == 0xE0) {
+      more = 2, code = lead & 0x0F, least = 0x800;
+    } else if ((lead & 0xF8) == 0xF0) {
+      more = 3, code = lead & 0x07, least = 0x10000;
+    } else {
+      return false;
+    }
+    if (text.size() - i <= static_cast<size_t>(more)) return false;
+    for (int k = 1; k <= more; ++k) {
+      const unsigned char next = text[i + k];
+      if ((next & 0xC0) != 0x80) return false;
+      code = (code << 6) | (next & 0x3F);
+    }
+    const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
+    if (code < least || code > 0x10FFFF || surrogate) return false;
+    i += more + 1;
+  }
+  return true;
+}
+
 absl::Status ValidateName(absl::string_view name) {
   if (name.empty()) return absl::InvalidArgumentError("the name is empty");
   if (name == "." || name == "..") return absl::InvalidArgumentError("the name is reserved");
@@ -135,7 +135,7 @@ absl::Status ValidateName(absl::string_view name) {
   if (name.find('\0') != absl::string_view::npos) {
     return absl::InvalidArgumentError("the name contains a NUL byte");
   }
-  if (!IsUtf8(name)) return absl::InvalidArgumentError("the name is not UTF-8");
+  if (!IsValidUtf8(name)) return absl::InvalidArgumentError("the name is not UTF-8");
   return absl::OkStatus();
 }
 

@@ -1,0 +1,414 @@
+// Capture, upload and materialise together: a directory goes through a store and comes out equal.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/blob/capture_directory.h"
+#include "common/blob/directory_reader.h"
+#include "common/blob/materialise.h"
+#include "common/blob/memory_blob_store.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace rally::blob {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr int64_t kNanos = 1'600'000'000'123'456'789;
+
+class WorkspaceTripTest : public ::testing::Test {
+ protected:
+  WorkspaceTripTest() {
+    std::string pattern = absl::StrCat(::testing::TempDir(), "/trip_XXXXXX");
+    scratch_ = mkdtemp(pattern.data());
+    source_ = scratch_ / "source";
+    fs::create_directory(source_);
+    scratch_fd_ = open(scratch_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  }
+  ~WorkspaceTripTest() override {
+    close(scratch_fd_);
+    fs::remove_all(scratch_);
+  }
+
+  void Write(const fs::path& path, const std::string& content, mode_t mode = 0644,
+             int64_t nanos = kNanos) {
+    std::ofstream(path, std::ios::binary) << content;
+    ASSERT_EQ(chmod(path.c_str(), mode), 0);
+    SetTime(path, nanos);
+  }
+
+  static void SetTime(const fs::path& path, int64_t nanos) {
+    const timespec times[2] = {{0, UTIME_NOW}, {nanos / 1'000'000'000, nanos % 1'000'000'000}};
+    ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW), 0);
+  }
+
+  static std::string ReadFile(const fs::path& path) {
+    std::ifstream in(path, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  }
+
+  // Everything that a tree keeps of a directory, as a line a path.
+  static std::map<std::string, std::string> Describe(const fs::path& root) {
+    std::map<std::string, std::string> lines;
+    const auto add = [&](const fs::path& path) {
+      struct stat st;
+      ASSERT_EQ(lstat(path.c_str(), &st), 0);
+      const std::string name = path == root ? "." : path.lexically_relative(root).string();
+      if (S_ISLNK(st.st_mode)) {
+        lines[name] = absl::StrCat("link ", fs::read_symlink(path).string());
+        return;
+      }
+      lines[name] = absl::StrFormat("%s %o %d.%09d %s", S_ISDIR(st.st_mode) ? "dir" : "file",
+                                    st.st_mode & 07777, st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+                                    S_ISDIR(st.st_mode) ? "" : ReadFile(path));
+    };
+    add(root);
+    for (const auto& entry : fs::recursive_directory_iterator(root)) add(entry.path());
+    return lines;
+  }
+
+  CapturedTree MustCapture(const CaptureOptions& options = {}) {
+    absl::StatusOr<CapturedTree> tree = CaptureDirectory(source_.string(), options);
+    EXPECT_EQ(tree.status(), absl::OkStatus());
+    return *std::move(tree);
+  }
+
+  absl::StatusOr<MaterialiseStats> MaterialiseAs(const std::string& name, const Digest& root,
+                                                 FileSource* local = nullptr) {
+    return Materialise(root, reader_, store_, local, scratch_fd_, name);
+  }
+
+  fs::path scratch_;
+  fs::path source_;
+  int scratch_fd_;
+  MemoryBlobStore store_;
+  CachingDirectoryReader reader_{&store_};
+};
+
+TEST_F(WorkspaceTripTest, ComesOutAsItWentIn) {
+  fs::create_directories(source_ / "a/b/empty");
+  Write(source_ / "plain", "hello");
+  Write(source_ / "run.sh", "#!/bin/sh\n", 0755, kNanos + 1);
+  Write(source_ / "secret", "s", 0600, -1'000'000'000);
+  Write(source_ / "read only", "r", 0444);
+  Write(source_ / "a/zero", "");
+  Write(source_ / "a/b/same", "hello", 0644, kNanos + 2);
+  Write(source_ / "a/b/large", std::string(3'000'000, 'L'));
+  Write(source_ / "a/b/large too", std::string(3'000'000, 'L'), 0700);
+  Write(source_ / "a/\xC3\xBC\xF0\x9F\x9A\x80", "unicode");
+  fs::create_symlink("../plain", source_ / "a/relative");
+  fs::create_symlink("/etc/passwd", source_ / "absolute");
+  fs::create_symlink("nowhere", source_ / "dangling");
+  fs::create_symlink("a", source_ / "to directory");
+  ASSERT_EQ(chmod((source_ / "a/b").c_str(), 0710), 0);
+  SetTime(source_ / "a/b/empty", kNanos + 3);
+  SetTime(source_ / "a/b", kNanos + 4);
+  SetTime(source_ / "a", kNanos + 5);
+  SetTime(source_, kNanos + 6);
+
+  const CapturedTree tree = MustCapture();
+  EXPECT_EQ(tree.file_count, 9);
+  EXPECT_EQ(tree.symlink_count, 4);
+  EXPECT_EQ(tree.directory_count, 3);
+  EXPECT_THAT(tree.warnings, IsEmpty());
+  const auto uploaded = UploadTree(store_, tree);
+  ASSERT_EQ(uploaded.status(), absl::OkStatus());
+  EXPECT_EQ(uploaded->missing_blobs, 7 - 1 + 4 - 0);  // Contents less the empty one, directories.
+
+  const auto stats = MaterialiseAs("out", tree.root);
+  ASSERT_EQ(stats.status(), absl::OkStatus());
+  EXPECT_EQ(Describe(scratch_ / "out"), Describe(source_));
+  EXPECT_EQ(stats->files, 9);
+  EXPECT_EQ(stats->symlinks, 4);
+  EXPECT_EQ(stats->directories, 3);
+  EXPECT_EQ(stats->fetched_blobs, 6);
+
+  // And in again: the same tree.
+  const auto again = CaptureDirectory((scratch_ / "out").string());
+  ASSERT_EQ(again.status(), absl::OkStatus());
+  EXPECT_EQ(again->root, tree.root);
+}
+
+TEST_F(WorkspaceTripTest, UploadsOnlyWhatIsMissing) {
+  Write(source_ / "a", "1");
+  Write(source_ / "b", "2");
+  ASSERT_EQ(UploadTree(store_, MustCapture()).status(), absl::OkStatus());
+  const int64_t before = store_.uploaded_blobs();
+  EXPECT_EQ(UploadTree(store_, MustCapture())->missing_blobs, 0);
+  Write(source_ / "b", "333");
+  std::vector<int64_t> seen;
+  const auto second = UploadTree(store_, MustCapture(), [&](const UploadProgress& progress) {
+    seen.push_back(progress.uploaded_blobs);
+  });
+  ASSERT_EQ(second.status(), absl::OkStatus());
+  EXPECT_EQ(second->missing_blobs, 2);  // b's content and the root.
+  EXPECT_EQ(store_.uploaded_blobs() - before, 2);
+  EXPECT_THAT(seen, ElementsAre(0, 1, 2));
+}
+
+TEST_F(WorkspaceTripTest, FileThatChangedAfterCaptureFailsTheUploadByItsPath) {
+  Write(source_ / "f", "before");
+  const CapturedTree tree = MustCapture();
+  Write(source_ / "f", "after!");
+  const auto uploaded = UploadTree(store_, tree);
+  EXPECT_EQ(uploaded.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(uploaded.status().message(), HasSubstr("'f'"));
+  EXPECT_EQ(store_.blob_count(), 0);
+}
+
+TEST_F(WorkspaceTripTest, StatCacheSparesReading) {
+  CaptureOptions options;
+  options.stat_cache_file = (scratch_ / "cache/dir/stat").string();
+  options.racy_window = absl::ZeroDuration();
+  Write(source_ / "a", "1");
+  Write(source_ / "b", "2");
+  const CapturedTree first = MustCapture(options);
+  EXPECT_EQ(first.hashed_files, 2);
+  const CapturedTree second = MustCapture(options);
+  EXPECT_EQ(second.hashed_files, 0);
+  EXPECT_EQ(second.root, first.root);
+  ASSERT_EQ(UploadTree(store_, second).status(), absl::OkStatus());
+
+  // Same size, same mtime, same inode: the ctime tells.
+  Write(source_ / "a", "9");
+  const CapturedTree third = MustCapture(options);
+  EXPECT_EQ(third.hashed_files, 1);
+  EXPECT_NE(third.root, first.root);
+
+  // A mode change alone needs no reading of the content to be seen.
+  ASSERT_EQ(chmod((source_ / "b").c_str(), 0755), 0);
+  EXPECT_NE(MustCapture(options).root, third.root);
+}
+
+TEST_F(WorkspaceTripTest, RacilyTouchedFileIsReadAgain) {
+  CaptureOptions options;
+  options.stat_cache_file = (scratch_ / "stat").string();
+  options.racy_window = absl::Hours(1);
+  Write(source_ / "a", "1");
+  EXPECT_EQ(MustCapture(options).hashed_files, 1);
+  EXPECT_EQ(MustCapture(options).hashed_files, 1);
+}
+
+TEST_F(WorkspaceTripTest, DamagedStatCacheIsIgnored) {
+  CaptureOptions options;
+  options.stat_cache_file = (scratch_ / "stat").string();
+  options.racy_window = absl::ZeroDuration();
+  Write(source_ / "a", "1");
+  const CapturedTree first = MustCapture(options);
+  const std::string good = ReadFile(options.stat_cache_file);
+  for (size_t i = 0; i < good.size(); ++i) {
+    std::string bad = good;
+    bad[i] ^= 1;
+    std::ofstream(options.stat_cache_file, std::ios::binary) << bad;
+    const CapturedTree tree = MustCapture(options);
+    ASSERT_EQ(tree.root, first.root) << i;
+    ASSERT_EQ(tree.hashed_files, 1) << i;
+    std::ofstream(options.stat_cache_file, std::ios::binary) << good.substr(0, i);
+    ASSERT_EQ(MustCapture(options).hashed_files, 1) << i;
+  }
+}
+
+TEST_F(WorkspaceTripTest, UnwritableStatCacheIsAWarning) {
+  CaptureOptions options;
+  Write(scratch_ / "file", "");
+  options.stat_cache_file = (scratch_ / "file/stat").string();
+  Write(source_ / "a", "1");
+  EXPECT_THAT(MustCapture(options).warnings, ElementsAre(HasSubstr("writing the stat cache")));
+}
+
+TEST_F(WorkspaceTripTest, SpecialFilesAreLeftOutWithAWarning) {
+  Write(source_ / "f", "1");
+  ASSERT_EQ(mkfifo((source_ / "fifo").c_str(), 0644), 0);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  const std::string path = (source_ / "sock").string();
+  if (path.size() < sizeof(address.sun_path)) {
+    path.copy(address.sun_path, path.size());
+    ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  } else {
+    ASSERT_EQ(mkfifo(path.c_str(), 0644), 0);
+  }
+  close(fd);
+  const CapturedTree tree = MustCapture();
+  EXPECT_EQ(tree.file_count, 1);
+  EXPECT_THAT(tree.warnings, ElementsAre(HasSubstr("'fifo'"), HasSubstr("'sock'")));
+}
+
+TEST_F(WorkspaceTripTest, NameThatIsNotUtf8FailsByItsPath) {
+  fs::create_directory(source_ / "d");
+  Write(source_ / "d/bad\xFFname", "1");
+  const auto tree = CaptureDirectory(source_.string());
+  EXPECT_EQ(tree.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(tree.status().message(), HasSubstr("'d/bad\\xffname'"));
+}
+
+TEST_F(WorkspaceTripTest, IgnoredEntriesAndLimits) {
+  fs::create_directories(source_ / "keep");
+  fs::create_directories(source_ / "skip/deep");
+  Write(source_ / "keep/f", "12345");
+  Write(source_ / "skip/deep/f", "2");
+  CaptureOptions options;
+  options.ignored = [](absl::string_view path) { return path == "skip"; };
+  options.limits.max_entries = 2;
+  options.limits.max_depth = 2;
+  options.limits.max_total_bytes = 5;
+  const CapturedTree tree = MustCapture(options);
+  EXPECT_EQ(tree.file_count, 1);
+  EXPECT_EQ(tree.directory_count, 1);
+  for (int which = 0; which < 3; ++which) {
+    CaptureOptions tight = options;
+    if (which == 0) tight.limits.max_entries = 1;
+    if (which == 1) tight.limits.max_depth = 1;
+    if (which == 2) tight.limits.max_total_bytes = 4;
+    EXPECT_EQ(CaptureDirectory(source_.string(), tight).status().code(),
+              absl::StatusCode::kResourceExhausted)
+        << which;
+  }
+}
+
+TEST_F(WorkspaceTripTest, WhatIsNoDirectoryIsSaidSo) {
+  Write(source_ / "f", "1");
+  EXPECT_EQ(CaptureDirectory((source_ / "f").string()).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(CaptureDirectory((source_ / "none").string()).status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST_F(WorkspaceTripTest, DeepTreesDoNotHitThePathLimit) {
+  // 300 levels of 100 bytes are far beyond PATH_MAX.
+  Digest digest = store_.Put("deepest");
+  Directory level;
+  *level.add_files() = MakeFileNode("f", digest, 0644, absl::FromUnixNanos(kNanos));
+  SetDirectoryProperties(0755, absl::FromUnixNanos(kNanos), &level);
+  Digest root = store_.Put(Serialise(level));
+  for (int i = 0; i < 300; ++i) {
+    Directory parent;
+    *parent.add_directories() = MakeDirectoryNode(std::string(100, 'd'), root);
+    SetDirectoryProperties(0755, absl::FromUnixNanos(kNanos), &parent);
+    root = store_.Put(Serialise(parent));
+  }
+  ASSERT_EQ(MaterialiseAs("deep", root).status(), absl::OkStatus());
+  const auto tree = CaptureDirectory((scratch_ / "deep").string());
+  ASSERT_EQ(tree.status(), absl::OkStatus());
+  EXPECT_EQ(tree->root, root);
+}
+
+TEST_F(WorkspaceTripTest, HostileTreesWriteNothing) {
+  const Digest content = store_.Put("owned");
+  const auto file = [&](const std::string& name) {
+    return MakeFileNode(name, content, 0644, std::nullopt);
+  };
+  std::vector<Directory> hostile(6);
+  *hostile[0].add_files() = file("../escaped");
+  *hostile[1].add_files() = file("..");
+  *hostile[2].add_files() = file("/escaped");
+  // Write through a link of the same name.
+  *hostile[3].add_symlinks() = MakeSymlinkNode("n", (scratch_ / "escaped").string());
+  *hostile[3].add_files() = file("n");
+  *hostile[4].add_symlinks() = MakeSymlinkNode("d", scratch_.string());
+  Directory child;
+  *child.add_files() = file("escaped");
+  *hostile[4].add_directories() = MakeDirectoryNode("d", store_.Put(Serialise(child)));
+  *hostile[5].add_files() = file(std::string("nul\0", 4));
+  for (size_t i = 0; i < hostile.size(); ++i) {
+    const Digest root = store_.Put(Serialise(hostile[i]));
+    EXPECT_EQ(MaterialiseAs("out", root).status().code(), absl::StatusCode::kInvalidArgument) << i;
+    // A reader that vouches for what it should not is not believed either.
+    CachingDirectoryReader primed(&store_);
+    primed.Prime(root, hostile[i]);
+    EXPECT_EQ(Materialise(root, primed, store_, nullptr, scratch_fd_, "out").status().code(),
+              absl::StatusCode::kInvalidArgument)
+        << i;
+    EXPECT_FALSE(fs::exists(scratch_ / "out")) << i;
+    EXPECT_FALSE(fs::exists(scratch_ / "escaped")) << i;
+  }
+}
+
+TEST_F(WorkspaceTripTest, LimitsAreCheckedBeforeAnythingIsFetchedOrWritten) {
+  Directory root;
+  *root.add_files() = MakeFileNode("f", Digest{DigestOf("x").hash, 1LL << 50}, 0644, std::nullopt);
+  const Digest digest = store_.Put(Serialise(root));
+  MaterialiseOptions options;
+  options.limits.max_total_bytes = 1LL << 40;
+  const auto refused = Materialise(digest, reader_, store_, nullptr, scratch_fd_, "out", options);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_FALSE(fs::exists(scratch_ / "out"));
+  EXPECT_EQ(store_.read_blobs(), 1);
+}
+
+TEST_F(WorkspaceTripTest, MissingOrWrongBlobLeavesNothingBehind) {
+  fs::create_directories(source_ / "d/e");
+  Write(source_ / "d/e/f", "1");
+  Write(source_ / "g", "2");
+  const CapturedTree tree = MustCapture();
+  ASSERT_EQ(UploadTree(store_, tree).status(), absl::OkStatus());
+  store_.Corrupt(DigestOf("2"), "3");
+  EXPECT_EQ(MaterialiseAs("out", tree.root).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_FALSE(fs::exists(scratch_ / "out"));
+  store_.Remove(DigestOf("2"));
+  const auto missing = MaterialiseAs("out", tree.root);
+  EXPECT_EQ(missing.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(missing.status().message(), HasSubstr(DigestOf("2").hash));
+  EXPECT_FALSE(fs::exists(scratch_ / "out"));
+}
+
+TEST_F(WorkspaceTripTest, DoesNotTouchWhatIsThere) {
+  fs::create_directory(scratch_ / "out");
+  Write(scratch_ / "out/mine", "1");
+  EXPECT_EQ(MaterialiseAs("out", EmptyTreeDigest()).status().code(),
+            absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(ReadFile(scratch_ / "out/mine"), "1");
+}
+
+// Has one content, and remembers what it was asked for.
+class OneFileSource : public FileSource {
+ public:
+  bool TryLocal(const Digest& digest, uint32_t mode, std::optional<absl::Time> mtime, int dirfd,
+                const char* name) override {
+    asked.push_back(name);
+    if (digest != DigestOf("local")) return false;
+    const int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    const bool written = write(fd, "local", 5) == 5;
+    const timespec times[2] = {{0, UTIME_NOW}, absl::ToTimespec(*mtime)};
+    const bool done = written && fchmod(fd, mode) == 0 && futimens(fd, times) == 0;
+    close(fd);
+    return done;
+  }
+
+  std::vector<std::string> asked;
+};
+
+TEST_F(WorkspaceTripTest, LocalFilesAreNotFetched) {
+  Write(source_ / "here", "local", 0755);
+  Write(source_ / "there", "remote");
+  const CapturedTree tree = MustCapture();
+  ASSERT_EQ(UploadTree(store_, tree).status(), absl::OkStatus());
+  store_.Remove(DigestOf("local"));
+  OneFileSource local;
+  const auto stats = MaterialiseAs("out", tree.root, &local);
+  ASSERT_EQ(stats.status(), absl::OkStatus());
+  EXPECT_EQ(stats->local_files, 1);
+  EXPECT_EQ(stats->fetched_blobs, 1);
+  EXPECT_THAT(local.asked, ElementsAre("here", "there"));
+  EXPECT_EQ(Describe(scratch_ / "out"), Describe(source_));
+}
+
+}  // namespace
+}  // namespace rally::blob
