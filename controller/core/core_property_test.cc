@@ -2,6 +2,7 @@
 // repeated and late. After every event the invariants hold; when the faults stop, every build ends.
 #include <algorithm>
 #include <deque>
+#include <iostream>
 #include <map>
 #include <random>
 #include <set>
@@ -134,7 +135,8 @@ class Fleet {
     CheckReplay();
   }
 
-  int events() const { return static_cast<int>(events_.size()); }
+  // How often things happened that the test is about.
+  const std::map<std::string, int>& seen() const { return seen_; }
 
  private:
   struct FakeAttempt {
@@ -521,6 +523,8 @@ class Fleet {
       }
       EXPECT_EQ(WritersIn(grant->input), expected) << build.id << " step " << grant->key.step;
       EXPECT_GT(grant->timeout_left, absl::ZeroDuration());
+      if (!granted_.insert(NameOf(grant->key)).second) ++seen_["grant again"];
+      if (early_.count(NameOf(grant->key)) != 0) ++seen_["promoted"];
     } else if (const auto* join = std::get_if<JoinTrees>(&command)) {
       const auto& ancestors = ancestors_[join->build_id];
       ASSERT_EQ(join->before.size(), join->deltas.size());
@@ -534,6 +538,15 @@ class Fleet {
         EXPECT_EQ(join->before[i], expected);
       }
       EXPECT_GE(join->deltas.size(), 2u) << "one delta needs no join";
+      ++seen_[join->step < 0 ? "workspace join" : "join"];
+    } else if (const auto* cancel = std::get_if<SendCancel>(&command)) {
+      if (cancel->discard) ++seen_["discard"];
+    } else if (const auto* welcome = std::get_if<SendWelcome>(&command)) {
+      for (const AttemptVerdict& verdict : welcome->verdicts) {
+        if (verdict.verdict == Verdict::kKill) ++seen_["kill"];
+        if (verdict.verdict == Verdict::kForget) ++seen_["forget"];
+        if (verdict.verdict == Verdict::kResendResult) ++seen_["resend"];
+      }
     }
   }
 
@@ -553,6 +566,9 @@ class Fleet {
           EXPECT_LT(core_->NextDeadline(), absl::InfiniteFuture()) << "19: no timer";
         }
         EXPECT_FALSE(step.granted && step.early);
+        if (step.early && early_.insert({build->id, static_cast<int>(i), step.attempt}).second) {
+          ++seen_["early"];
+        }
         if (!IsTerminal(step.status)) {
           ++unfinished;
           // 19: a step waits for something that is still to come.
@@ -573,6 +589,10 @@ class Fleet {
         auto [end, is_new] =
             ends_.try_emplace(name, End{step.status, step.exit_code, step.output, step.attempt});
         if (is_new) {
+          ++seen_[absl::StrCat("step ", ToString(step.status))];
+          if (step.infrastructure_failures > 0) {
+            ++seen_[step.infrastructure_failures == 3 ? "used up" : "retry"];
+          }
           if (step.status == StepStatus::kSucceeded) {
             EXPECT_TRUE(step.granted) << "23";
           }
@@ -598,6 +618,7 @@ class Fleet {
     auto [end, is_new] = build_ends_.try_emplace(build.id, build.status);
     EXPECT_EQ(end->second, build.status) << "4";
     if (!is_new) return;
+    ++seen_[ToString(build.status)];
     std::set<std::string> writers;
     bool all_fine = true;
     for (const auto& step : build.steps) {
@@ -625,19 +646,29 @@ class Fleet {
   std::map<std::pair<std::string, int>, int> last_attempts_;
   std::map<std::pair<std::string, int>, End> ends_;
   std::map<std::string, BuildStatus> build_ends_;
+  std::set<AttemptName> granted_;
+  std::set<AttemptName> early_;
+  std::map<std::string, int> seen_;
 };
 
 TEST(CoreProperty, RandomFleetsKeepTheInvariants) {
-  int events = 0;
+  std::map<std::string, int> seen;
   for (uint32_t seed = 1; seed <= 3000; ++seed) {
     SCOPED_TRACE(absl::StrCat("seed ", seed));
     Fleet fleet(seed);
     fleet.RunWithFaults(600);
     if (!HasFailure()) fleet.HealAndFinish();
-    events += fleet.events();
+    for (const auto& [what, times] : fleet.seen()) seen[what] += times;
     ASSERT_FALSE(HasFailure());
   }
-  RecordProperty("events", events);
+  // The faults did reach the interesting places.
+  for (const auto& [what, times] : seen) std::cout << what << ": " << times << "\n";
+  for (const char* what :
+       {"join", "workspace join", "early", "promoted", "discard", "kill", "forget", "resend",
+        "retry", "used up", "grant again", "succeeded", "failed", "timed-out", "cancelled",
+        "step skipped", "step timed-out", "step errored", "step cancelled"}) {
+    EXPECT_GT(seen[what], 50) << what;
+  }
 }
 
 }  // namespace
