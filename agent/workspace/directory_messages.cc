@@ -1,0 +1,110 @@
+#include "agent/workspace/directory_messages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/workspace/file_descriptor.h"
+#include "common/blob/file_digest.h"
+
+namespace rally::workspace {
+
+using ::rally::blob::Digest;
+
+DirectoryMessages::DirectoryMessages(std::string directory, blob::BlobStore* remote)
+    : directory_(std::move(directory)), remote_(remote) {
+  ::mkdir(directory_.c_str(), 0700);
+  // Failing shows when something is kept.
+  for (int i = 0; i < 256; ++i) {
+    ::mkdir(absl::StrCat(directory_, "/", absl::Hex(i, absl::kZeroPad2)).c_str(), 0700);
+  }
+}
+
+std::string DirectoryMessages::PathOf(const Digest& digest) const {
+  return absl::StrCat(directory_, "/", digest.hash.substr(0, 2), "/", digest.hash, "-",
+                      digest.size_bytes);
+}
+
+std::optional<std::string> DirectoryMessages::ReadLocal(const Digest& digest) const {
+  if (digest == blob::EmptyBlobDigest()) return "";
+  if (!blob::IsValidHash(digest.hash)) return std::nullopt;
+  const std::string path = PathOf(digest);
+  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!file.valid()) return std::nullopt;
+  struct stat stat;
+  if (::fstat(file.get(), &stat) == 0 && stat.st_size == digest.size_bytes) {
+    std::string bytes(static_cast<size_t>(stat.st_size), '\0');
+    const ssize_t length = ::read(file.get(), bytes.data(), bytes.size());
+    if (length == stat.st_size && blob::DigestOf(bytes) == digest) return bytes;
+  }
+  ::unlink(path.c_str());
+  return std::nullopt;
+}
+
+absl::StatusOr<std::vector<std::string>> DirectoryMessages::Read(absl::Span<const Digest> digests) {
+  std::vector<std::string> result(digests.size());
+  std::vector<Digest> absent;
+  std::vector<size_t> places;
+  for (size_t i = 0; i < digests.size(); ++i) {
+    if (std::optional<std::string> local = ReadLocal(digests[i])) {
+      result[i] = *std::move(local);
+    } else {
+      absent.push_back(digests[i]);
+      places.push_back(i);
+    }
+  }
+  if (absent.empty()) return result;
+  auto fetched = remote_->Read(absent);
+  if (!fetched.ok()) return fetched.status();
+  for (size_t i = 0; i < absent.size(); ++i) {
+    // A full disk only costs another fetch the next time.
+    Keep(absent[i], (*fetched)[i]).IgnoreError();
+    result[places[i]] = std::move((*fetched)[i]);
+  }
+  return result;
+}
+
+absl::StatusOr<std::vector<Digest>> DirectoryMessages::FindMissing(
+    absl::Span<const Digest> digests) {
+  return remote_->FindMissing(digests);
+}
+
+absl::Status DirectoryMessages::Upload(std::vector<blob::BlobUpload> uploads) {
+  return remote_->Upload(std::move(uploads));
+}
+
+absl::Status DirectoryMessages::ReadToFile(const Digest& digest, int fd) {
+  return remote_->ReadToFile(digest, fd);
+}
+
+absl::Status DirectoryMessages::Keep(const absl::flat_hash_map<Digest, std::string>& messages) {
+  for (const auto& [digest, message] : messages) {
+    const absl::Status status = Keep(digest, message);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DirectoryMessages::Keep(const Digest& digest, const std::string& message) {
+  const std::string path = PathOf(digest);
+  if (::access(path.c_str(), F_OK) == 0) return absl::OkStatus();
+  // Without a name until it is whole, so that a crash leaves nothing to clean up.
+  const std::string parent = path.substr(0, path.rfind('/'));
+  FileDescriptor file(::open(parent.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+  if (!file.valid()) return blob::ErrnoStatus(errno, absl::StrCat("creating a file in ", parent));
+  const absl::Status written = blob::WriteAll(file.get(), message);
+  if (!written.ok()) return written;
+  const std::string by_descriptor = absl::StrCat("/proc/self/fd/", file.get());
+  if (::linkat(AT_FDCWD, by_descriptor.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0 &&
+      errno != EEXIST) {
+    return blob::ErrnoStatus(errno, absl::StrCat("creating ", path));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace rally::workspace

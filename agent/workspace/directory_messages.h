@@ -1,0 +1,46 @@
+#ifndef RALLY_AGENT_WORKSPACE_DIRECTORY_MESSAGES_H_
+#define RALLY_AGENT_WORKSPACE_DIRECTORY_MESSAGES_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "common/blob/blob_store.h"
+
+namespace rally::workspace {
+
+// The Directory messages of the trees on this host, as files, in front of the remote store: an
+// agent that has a tree reads it without a round trip. Everything but Read goes to the remote
+// store. A file that is damaged counts as absent, so nothing here needs to survive a crash.
+//
+// Ownership: the remote store must outlive it. Threads: thread-safe. Errors: the remote store's.
+class DirectoryMessages : public blob::BlobStore {
+ public:
+  // `directory` is created when absent.
+  DirectoryMessages(std::string directory, blob::BlobStore* remote);
+
+  // Meant for Directory messages only: keeps what it had to fetch.
+  absl::StatusOr<std::vector<std::string>> Read(absl::Span<const blob::Digest> digests) override;
+
+  absl::StatusOr<std::vector<blob::Digest>> FindMissing(
+      absl::Span<const blob::Digest> digests) override;
+  absl::Status Upload(std::vector<blob::BlobUpload> uploads) override;
+  absl::Status ReadToFile(const blob::Digest& digest, int fd) override;
+
+  // Never asks the remote store.
+  std::optional<std::string> ReadLocal(const blob::Digest& digest) const;
+
+  absl::Status Keep(const absl::flat_hash_map<blob::Digest, std::string>& messages);
+  absl::Status Keep(const blob::Digest& digest, const std::string& message);
+
+ private:
+  std::string PathOf(const blob::Digest& digest) const;
+
+  const std::string directory_;
+  blob::BlobStore* const remote_;
+};
+
+}  // namespace rally::workspace
+
+#endif  // RALLY_AGENT_WORKSPACE_DIRECTORY_MESSAGES_H_

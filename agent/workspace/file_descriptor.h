@@ -1,0 +1,40 @@
+#ifndef RALLY_AGENT_WORKSPACE_FILE_DESCRIPTOR_H_
+#define RALLY_AGENT_WORKSPACE_FILE_DESCRIPTOR_H_
+
+#include <unistd.h>
+
+#include <utility>
+
+namespace rally::workspace {
+
+// An open file descriptor that closes itself. It does not report errors of close: nothing here
+// depends on them. Movable, not thread-safe.
+class FileDescriptor {
+ public:
+  FileDescriptor() = default;
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+    if (this != &other) {
+      Close();
+      fd_ = std::exchange(other.fd_, -1);
+    }
+    return *this;
+  }
+  ~FileDescriptor() { Close(); }
+
+  int get() const { return fd_; }
+  bool valid() const { return fd_ >= 0; }
+  int Release() { return std::exchange(fd_, -1); }
+  void Close() {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+}  // namespace rally::workspace
+
+#endif  // RALLY_AGENT_WORKSPACE_FILE_DESCRIPTOR_H_

@@ -1,0 +1,60 @@
+#ifndef RALLY_AGENT_WORKSPACE_FILE_HASHER_H_
+#define RALLY_AGENT_WORKSPACE_FILE_HASHER_H_
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "agent/workspace/file_descriptor.h"
+#include "common/blob/digest.h"
+
+namespace rally::workspace {
+
+// Hashes the files of one capture while its walk goes on. A few small files are hashed at once by
+// the caller; only more than that starts threads, at most one a core and eight.
+// Threads: used by one thread. Blocking: Add, while kMaxQueued files wait; Finish.
+class FileHasher {
+ public:
+  static constexpr size_t kMaxQueued = 64;
+
+  FileHasher() = default;
+  ~FileHasher();
+  FileHasher(const FileHasher&) = delete;
+  FileHasher& operator=(const FileHasher&) = delete;
+
+  // `*digest` is set by the time that Finish returns OK, and stays where it is until then. `path`
+  // is for the message of an error.
+  void Add(FileDescriptor file, int64_t size_bytes, std::string path, blob::Digest* digest);
+
+  // The first error, if any.
+  absl::Status Finish();
+
+ private:
+  struct Work {
+    FileDescriptor file;
+    int64_t size_bytes = 0;
+    std::string path;
+    blob::Digest* digest = nullptr;
+  };
+
+  static absl::Status Hash(const Work& work);
+  void Record(const absl::Status& status);
+  void Run();
+  void Join();
+
+  int64_t inline_bytes_left_ = 4 << 20;
+  std::vector<std::thread> threads_;
+  absl::Mutex mutex_;
+  std::deque<Work> queue_ ABSL_GUARDED_BY(mutex_);
+  bool finishing_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status first_error_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace rally::workspace
+
+#endif  // RALLY_AGENT_WORKSPACE_FILE_HASHER_H_

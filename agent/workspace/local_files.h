@@ -1,0 +1,65 @@
+#ifndef RALLY_AGENT_WORKSPACE_LOCAL_FILES_H_
+#define RALLY_AGENT_WORKSPACE_LOCAL_FILES_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/blob/digest.h"
+
+namespace rally::workspace {
+
+// Which content lies where in the layers on this host, so that a tree that resembles one that is
+// here takes from the network only what is new. An index in memory, at most kMaxFiles contents;
+// what it doesn't know is fetched, so it may forget or be wrong about what exists.
+// Threads: thread-safe. Blocking: Provide, on the disk.
+class LocalFiles {
+ public:
+  static constexpr size_t kMaxFiles = 4'000'000;
+
+  // Remembers that `path`, in the layer's directory, has this content. The last one counts: its
+  // mtime is most likely the one that is wanted next.
+  void Add(const blob::Digest& digest, uint64_t layer, absl::string_view path);
+
+  // Makes dirfd/name, which doesn't exist, a file with this content: a hard link where mode and
+  // mtime agree, else a copy. False, and nothing there, when it can't. `layers` is the directory
+  // of all layers. Never links or copies an empty file: its inode would be shared by everything.
+  bool Provide(const blob::Digest& digest, uint32_t mode, std::optional<absl::Time> mtime,
+               int layers, int dirfd, const char* name) const;
+
+  size_t size() const;
+
+ private:
+  // A digest in half the space.
+  struct Key {
+    std::array<char, 32> hash;
+    int64_t size_bytes;
+    friend bool operator==(const Key& a, const Key& b) {
+      return a.size_bytes == b.size_bytes && a.hash == b.hash;
+    }
+    template <typename H>
+    friend H AbslHashValue(H h, const Key& key) {
+      return H::combine(std::move(h), key.hash, key.size_bytes);
+    }
+  };
+  struct Place {
+    uint64_t layer;
+    std::string path;
+  };
+
+  static Key KeyOf(const blob::Digest& digest);
+
+  mutable absl::Mutex mutex_;
+  absl::flat_hash_map<Key, Place> files_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace rally::workspace
+
+#endif  // RALLY_AGENT_WORKSPACE_LOCAL_FILES_H_

@@ -1,0 +1,81 @@
+#ifndef RALLY_AGENT_WORKSPACE_TREE_CACHE_H_
+#define RALLY_AGENT_WORKSPACE_TREE_CACHE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "agent/workspace/directory_messages.h"
+#include "agent/workspace/file_descriptor.h"
+#include "agent/workspace/local_files.h"
+#include "agent/workspace/trash.h"
+#include "agent/workspace/tree_catalog.h"
+#include "common/blob/directory_reader.h"
+
+namespace rally::workspace {
+
+// The trees on this host and how they come here: materialised from blobs, adopted from a step's
+// upper directory, or flattened from too many layers. It knows neither attempts nor mounts.
+//
+// Ownership: what the constructor takes must outlive it. Threads: thread-safe. Blocking: on disk
+// and remote store. Errors: those of Materialise, DeadlineExceeded.
+class TreeCache {
+ public:
+  // `directory` is the store's; the catalog's layers are below it, new ones are built in its
+  // "staging". `reader` reads through `messages`, and `messages` from `remote`.
+  TreeCache(std::string directory, TreeCatalog* catalog, DirectoryMessages* messages,
+            blob::DirectoryReader* reader, blob::BlobStore* remote, Trash* trash);
+
+  // Makes the tree present. Concurrent calls for one root share the work.
+  absl::StatusOr<LocalTree> Ensure(const blob::Digest& root, absl::Time deadline);
+
+  // Makes `upper`, a directory on the same filesystem, the top layer of the tree `root`, the rest
+  // being `below`. `files` are the regular files in it. Takes `upper` away in any case.
+  absl::Status Adopt(const blob::Digest& root, const std::string& upper, LocalTree below,
+                     int64_t entries,
+                     const std::vector<std::pair<blob::Digest, std::string>>& files);
+
+  // Replaces the tree's layers by a single one. Mounts of the old ones go on working.
+  absl::Status Flatten(const blob::Digest& root, absl::Time deadline);
+
+  // Finds the content of all trees that the catalog knew at start, without the network. Until it
+  // is done, Ensure waits before it fetches anything. Call once.
+  void FindLocalFiles();
+
+ private:
+  struct Flight {
+    absl::Notification done;
+    absl::Status status;  // Written before `done`.
+  };
+
+  absl::Status Build(const blob::Digest& root, absl::Time deadline);
+  void AddFilesOfTree(const blob::Digest& root, uint64_t layer);
+  void AddFilesOfLayer(const blob::Digest& root, uint64_t layer);
+
+  const std::string directory_;
+  TreeCatalog* const catalog_;
+  DirectoryMessages* const messages_;
+  blob::DirectoryReader* const reader_;
+  blob::BlobStore* const remote_;
+  Trash* const trash_;
+  FileDescriptor layers_;
+  LocalFiles local_files_;
+  absl::Notification local_files_found_;
+
+  absl::Mutex mutex_;
+  // Shared by the caller that does the work and those that wait for it.
+  absl::flat_hash_map<blob::Digest, std::shared_ptr<Flight>> flights_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace rally::workspace
+
+#endif  // RALLY_AGENT_WORKSPACE_TREE_CACHE_H_

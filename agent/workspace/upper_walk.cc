@@ -1,0 +1,239 @@
+#include "agent/workspace/upper_walk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "agent/workspace/file_descriptor.h"
+#include "agent/workspace/file_hasher.h"
+#include "agent/workspace/open_beneath.h"
+#include "common/blob/directory.h"
+
+namespace rally::workspace {
+namespace {
+
+constexpr absl::string_view kOverlayPrefix = "trusted.overlay.";
+// More paths than this are counted, not listed.
+constexpr size_t kMaxListedPaths = 10;
+
+std::string Printable(const std::string& path) { return absl::CHexEscape(path); }
+
+absl::StatusOr<std::vector<std::string>> ListNames(int directory, const std::string& path) {
+  const int fd = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  std::unique_ptr<DIR, int (*)(DIR*)> listing(fd < 0 ? nullptr : ::fdopendir(fd), &::closedir);
+  if (listing == nullptr) return WorkspaceErrno("listing", path);
+  std::vector<std::string> names;
+  errno = 0;
+  while (const dirent* entry = ::readdir(listing.get())) {
+    const absl::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  if (errno != 0) return WorkspaceErrno("listing", path);
+  return names;
+}
+
+// What of an entry's extended attributes matters here.
+struct Attributes {
+  bool opaque = false;
+  bool metacopy = false;
+  bool foreign = false;
+  std::string redirect;
+};
+
+absl::StatusOr<Attributes> ReadAttributes(int fd, const std::string& path) {
+  auto names = ListAttributes(fd, path);
+  if (!names.ok()) return names.status();
+  Attributes result;
+  for (const std::string& name : *names) {
+    if (!IsOverlayAttribute(name)) {
+      if (!IsHostLabel(name)) result.foreign = true;
+      continue;
+    }
+    const absl::string_view kind = absl::string_view(name).substr(kOverlayPrefix.size());
+    if (kind == "metacopy") result.metacopy = true;
+    if (kind != "opaque" && kind != "redirect") continue;
+    char value[4096];
+    const ssize_t length = ::fgetxattr(fd, name.c_str(), value, sizeof(value));
+    if (length < 0) return WorkspaceErrno("reading an overlay attribute of", path);
+    const absl::string_view text(value, static_cast<size_t>(length));
+    if (kind == "opaque") result.opaque = text == "y";
+    if (kind == "redirect") result.redirect = std::string(text);
+  }
+  return result;
+}
+
+// Paths that share one warning.
+class PathList {
+ public:
+  void Add(std::string path) {
+    if (paths_.size() < kMaxListedPaths) paths_.push_back(Printable(path));
+    ++count_;
+  }
+  void AppendTo(const std::string& what, std::vector<std::string>& warnings) const {
+    for (const std::string& path : paths_) warnings.push_back(absl::StrCat(path, ": ", what));
+    if (count_ > paths_.size()) {
+      warnings.push_back(absl::StrCat("and ", count_ - paths_.size(), " more: ", what));
+    }
+  }
+
+ private:
+  std::vector<std::string> paths_;
+  size_t count_ = 0;
+};
+
+class UpperWalk {
+ public:
+  UpperWalk(const blob::TreeLimits& limits, UpperContents& result)
+      : limits_(limits), result_(result) {}
+
+  absl::StatusOr<std::unique_ptr<UpperEntry>> Run(int upper) {
+    auto root = std::make_unique<UpperEntry>();
+    root->kind = UpperEntry::Kind::kDirectory;
+    absl::Status status = ReadDirectory(upper, "", 0, *root);
+    const absl::Status hashed = hasher_.Finish();
+    if (!status.ok()) return status;
+    if (!hashed.ok()) return hashed;
+    special_.AppendTo("a socket, fifo or device can't be kept in a workspace; left out",
+                      result_.warnings);
+    special_mode_.AppendTo("setuid and setgid bits are not kept", result_.warnings);
+    attributes_.AppendTo("extended attributes are not kept", result_.warnings);
+    return root;
+  }
+
+ private:
+  absl::Status ReadDirectory(int fd, const std::string& path, int depth, UpperEntry& entry) {
+    if (depth > limits_.max_depth) {
+      return absl::ResourceExhaustedError(absl::StrCat("the workspace is more than ",
+                                                       limits_.max_depth, " directories deep at ",
+                                                       Printable(path.substr(0, 200)), "..."));
+    }
+    struct stat stat;
+    if (::fstat(fd, &stat) != 0) return WorkspaceErrno("stat", path);
+    auto attributes = ReadAttributes(fd, path);
+    if (!attributes.ok()) return attributes.status();
+    entry.opaque = attributes->opaque;
+    entry.redirect = attributes->redirect;
+    NoteMetadata(stat, *attributes, path, entry);
+    auto names = ListNames(fd, path);
+    if (!names.ok()) return names.status();
+    entry.children.reserve(names->size());
+    for (std::string& name : *names) {
+      auto child = std::make_unique<UpperEntry>();
+      child->name = std::move(name);
+      const absl::Status status = ReadEntry(fd, JoinPath(path, child->name), depth, *child);
+      if (!status.ok()) return status;
+      entry.children.push_back(std::move(child));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadEntry(int parent, const std::string& path, int depth, UpperEntry& entry) {
+    FileDescriptor fd(::openat(parent, entry.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    struct stat stat;
+    if (!fd.valid() || ::fstat(fd.get(), &stat) != 0) return WorkspaceErrno("opening", path);
+    if (S_ISCHR(stat.st_mode) && stat.st_rdev == makedev(0, 0)) return absl::OkStatus();
+    if (!S_ISREG(stat.st_mode) && !S_ISLNK(stat.st_mode) && !S_ISDIR(stat.st_mode)) {
+      entry.kind = UpperEntry::Kind::kSkipped;
+      special_.Add(path);
+      return absl::OkStatus();
+    }
+    const absl::Status valid = blob::ValidateName(entry.name);
+    if (!valid.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("the workspace can't be captured because of ",
+                                                     Printable(path), ": ", valid.message()));
+    }
+    if (++entries_ > limits_.max_entries) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "the step left more than ", limits_.max_entries, " new entries in its workspace"));
+    }
+    if (S_ISDIR(stat.st_mode)) {
+      entry.kind = UpperEntry::Kind::kDirectory;
+      auto directory = Reopen(fd.get(), O_RDONLY | O_DIRECTORY);
+      if (!directory.ok()) return directory.status();
+      fd.Close();  // A deep tree shouldn't need two descriptors for each level.
+      return ReadDirectory(directory->get(), path, depth + 1, entry);
+    }
+    if (S_ISLNK(stat.st_mode)) {
+      entry.kind = UpperEntry::Kind::kSymlink;
+      NoteMetadata(stat, Attributes(), path, entry);
+      return ReadTarget(fd.get(), path, entry);
+    }
+    entry.kind = UpperEntry::Kind::kFile;
+    auto file = Reopen(fd.get(), O_RDONLY | O_NOATIME);
+    if (!file.ok()) return file.status();
+    auto attributes = ReadAttributes(file->get(), path);
+    if (!attributes.ok()) return attributes.status();
+    if (attributes->metacopy) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(Printable(path),
+                       " has no content of its own (metacopy), which workspaces "
+                       "are never mounted with"));
+    }
+    NoteMetadata(stat, *attributes, path, entry);
+    hasher_.Add(*std::move(file), stat.st_size, Printable(path), &entry.digest);
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadTarget(int fd, const std::string& path, UpperEntry& entry) {
+    std::string target(blob::kMaxSymlinkTargetBytes + 1, '\0');
+    const ssize_t length = ::readlinkat(fd, "", target.data(), target.size());
+    if (length < 0) return WorkspaceErrno("reading the symlink", path);
+    target.resize(static_cast<size_t>(length));
+    entry.target = std::move(target);
+    return absl::OkStatus();
+  }
+
+  // Keeps what the tree keeps, and remembers what it doesn't.
+  void NoteMetadata(const struct stat& stat, const Attributes& attributes, const std::string& path,
+                    UpperEntry& entry) {
+    using Kind = UpperDifference::Kind;
+    entry.mode = stat.st_mode & blob::kModeMask;
+    entry.mtime = absl::TimeFromTimespec(stat.st_mtim);
+    if (stat.st_uid != 0 || stat.st_gid != 0) {
+      result_.differences.push_back({Kind::kOwner, path});
+    }
+    if (!S_ISLNK(stat.st_mode) && (stat.st_mode & (S_ISUID | S_ISGID | S_ISVTX)) != 0) {
+      result_.differences.push_back({Kind::kMode, path});
+      if ((stat.st_mode & (S_ISUID | S_ISGID)) != 0 && S_ISREG(stat.st_mode)) {
+        special_mode_.Add(path);
+      }
+    }
+    if (attributes.foreign) {
+      result_.differences.push_back({Kind::kAttributes, path});
+      attributes_.Add(path);
+    }
+  }
+
+  const blob::TreeLimits& limits_;
+  UpperContents& result_;
+  FileHasher hasher_;
+  int64_t entries_ = 0;
+  PathList special_;
+  PathList special_mode_;
+  PathList attributes_;
+};
+
+}  // namespace
+
+std::string JoinPath(const std::string& directory, const std::string& name) {
+  return directory.empty() ? name : absl::StrCat(directory, "/", name);
+}
+
+absl::StatusOr<UpperContents> ReadUpper(int upper, const blob::TreeLimits& limits) {
+  UpperContents contents;
+  auto root = UpperWalk(limits, contents).Run(upper);
+  if (!root.ok()) return root.status();
+  contents.root = *std::move(root);
+  return contents;
+}
+
+}  // namespace rally::workspace
