@@ -1,0 +1,19 @@
+#ifndef RALLY_RALLYCTL_ATTACH_H_
+#define RALLY_RALLYCTL_ATTACH_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "rallyctl/commands/command.h"
+
+namespace rally::rallyctl {
+
+// Shows a build until it has ended, then its summary. Without a value: Ctrl-C left it, and how to
+// come back was said. With -o json the build is printed on standard output at the end.
+absl::StatusOr<std::optional<v1::Build>> Attach(Invocation& invocation, Connection& connection,
+                                                const std::string& build_id);
+
+}  // namespace rally::rallyctl
+
+#endif  // RALLY_RALLYCTL_ATTACH_H_

@@ -1,0 +1,81 @@
+#include <memory>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "nlohmann/json.hpp"
+#include "rallyctl/attach.h"
+#include "rallyctl/commands/command.h"
+#include "rallyctl/submission.h"
+
+namespace rally::rallyctl {
+namespace {
+
+struct Flags {
+  SubmissionFlags submission;
+  std::vector<std::string> labels;
+  bool detach = false;
+};
+
+absl::Status ParseLabels(Flags* flags) {
+  for (const std::string& label : flags->labels) {
+    const size_t equals = label.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return absl::InvalidArgumentError(absl::StrCat("--label \"", label, "\" must be NAME=VALUE"));
+    }
+    flags->submission.labels[label.substr(0, equals)] = label.substr(equals + 1);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ExitStatus> Submit(Invocation& invocation, Flags flags) {
+  if (absl::Status status = invocation.CheckTextOrJson(); !status.ok()) return status;
+  if (absl::Status status = ParseLabels(&flags); !status.ok()) return status;
+  auto pipeline = ReadPipelineFile(PipelinePathOf(flags.submission));
+  if (!pipeline.ok()) return pipeline.status();
+  Terminal& terminal = invocation.terminal();
+  terminal.Err(pipeline->FormatFindings(terminal.err_is_terminal()));
+  terminal.Flush();
+  if (!pipeline->ok()) return ExitStatus::kUsage;
+
+  // The connection is made while the context is read.
+  auto connection = invocation.Connect();
+  if (!connection.ok()) return connection.status();
+  auto response = SubmitBuild(invocation, **connection, *pipeline, flags.submission);
+  if (!response.ok()) return response.status();
+  invocation.Say(
+      absl::StrCat("build ", response->build_id(),
+                   response->existed() ? " was submitted before with this key" : " accepted"));
+  if (flags.detach) {
+    nlohmann::ordered_json json;
+    json["build_id"] = response->build_id();
+    json["existed"] = response->existed();
+    terminal.Out(invocation.json() ? json.dump(2) + "\n"
+                                   : absl::StrCat(response->build_id(), "\n"));
+    return ExitStatus::kSuccess;
+  }
+  auto build = Attach(invocation, **connection, response->build_id());
+  if (!build.ok()) return build.status();
+  return build->has_value() ? ExitStatusOf((*build)->status()) : ExitStatus::kCancelled;
+}
+
+}  // namespace
+
+void AddSubmit(CLI::App* app, Action* chosen) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* command =
+      app->add_subcommand("submit", "Hand in a pipeline with its files, and show the build");
+  command->add_option("-f,--file", flags->submission.file,
+                      "The pipeline (rally.toml here, or in the context; - reads stdin)");
+  command->add_option("--context", flags->submission.context,
+                      "The folder that the steps start with (the pipeline's own)");
+  command->add_option("--key", flags->submission.key,
+                      "Submitting again with the same key and content gives the same build");
+  command->add_option("--label", flags->labels, "NAME=VALUE that an agent must have")
+      ->allow_extra_args(false);
+  command->add_flag("--detach", flags->detach,
+                    "Print the build's id once it is accepted, and don't wait");
+  command->callback(
+      [=] { *chosen = [=](Invocation& invocation) { return Submit(invocation, *flags); }; });
+}
+
+}  // namespace rally::rallyctl

@@ -1,0 +1,146 @@
+#include "rallyctl/submission.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/random/random.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/blob/capture_directory.h"
+#include "common/blob/cas_client.h"
+#include "rallyctl/render/text.h"
+
+namespace rally::rallyctl {
+namespace {
+
+// A context can lose blobs between the upload and Submit only when the store evicts them.
+constexpr int kMaxTries = 3;
+// A folder's worth of warnings is enough to see what is going on.
+constexpr size_t kMaxWarningsShown = 10;
+
+bool Exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
+
+bool MakeFolder(const std::string& path) {
+  return mkdir(path.c_str(), 0700) == 0 || errno == EEXIST;
+}
+
+// Where the digests of a context's unchanged files are remembered; empty when there is no place.
+std::string StatCacheFile(const std::string& context) {
+  char resolved[PATH_MAX];
+  if (realpath(context.c_str(), resolved) == nullptr) return "";
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  std::string folder;
+  if (cache != nullptr && cache[0] == '/') {
+    folder = cache;
+  } else if (home != nullptr && home[0] == '/') {
+    folder = absl::StrCat(home, "/.cache");
+  } else {
+    return "";
+  }
+  if (!MakeFolder(folder)) return "";
+  for (const char* name : {"/rally", "/contexts"}) {
+    folder += name;
+    if (!MakeFolder(folder)) return "";
+  }
+  return absl::StrCat(folder, "/", blob::DigestOf(resolved).hash.substr(0, 32));
+}
+
+absl::Status Upload(Invocation& invocation, blob::BlobStore& store,
+                    const blob::CapturedTree& tree) {
+  const absl::Time begin = absl::Now();
+  Terminal& terminal = invocation.terminal();
+  const bool block = invocation.progress() == ProgressMode::kTty;
+  auto uploaded = blob::UploadTree(store, tree, [&](const blob::UploadProgress& progress) {
+    if (!block || progress.missing_bytes == 0) return;
+    terminal.SetBlock({absl::StrCat("uploading the context: ", BytesText(progress.uploaded_bytes),
+                                    " of ", BytesText(progress.missing_bytes))});
+    terminal.Flush();
+  });
+  terminal.SetBlock({});
+  terminal.Flush();
+  if (!uploaded.ok()) {
+    if (uploaded.status().code() == absl::StatusCode::kUnavailable) return uploaded.status();
+    return absl::Status(uploaded.status().code(),
+                        absl::StrCat("uploading the context: ", uploaded.status().message()));
+  }
+  invocation.Say(absl::StrCat(
+      "context: ", Count(tree.file_count, "file"), ", ", BytesText(tree.total_bytes),
+      uploaded->missing_blobs == 0 ? ", nothing new to upload"
+                                   : absl::StrCat("; uploaded ", BytesText(uploaded->missing_bytes),
+                                                  " in ", DurationText(absl::Now() - begin))));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string RandomKey() {
+  absl::BitGen random;
+  return absl::StrCat(absl::Hex(absl::Uniform<uint64_t>(random), absl::kZeroPad16),
+                      absl::Hex(absl::Uniform<uint64_t>(random), absl::kZeroPad16));
+}
+
+std::string PipelinePathOf(const SubmissionFlags& flags) {
+  static constexpr char kName[] = "rally.toml";
+  if (!flags.file.empty()) return flags.file;
+  if (!Exists(kName) && !flags.context.empty()) {
+    const std::string inside = absl::StrCat(flags.context, "/", kName);
+    if (Exists(inside)) return inside;
+  }
+  return kName;
+}
+
+absl::StatusOr<v1::SubmitResponse> SubmitBuild(Invocation& invocation, Connection& connection,
+                                               const PipelineFile& pipeline,
+                                               const SubmissionFlags& flags) {
+  const std::string context = flags.context.empty() ? pipeline.Folder() : flags.context;
+  blob::CaptureOptions options;
+  options.stat_cache_file = StatCacheFile(context);
+  auto tree = blob::CaptureDirectory(context, options);
+  if (!tree.ok()) {
+    return absl::Status(tree.status().code(),
+                        absl::StrCat("the context ", context, ": ", tree.status().message()));
+  }
+  for (size_t i = 0; i < tree->warnings.size() && i < kMaxWarningsShown; ++i) {
+    invocation.Say(absl::StrCat("warning: context: ", tree->warnings[i]));
+  }
+  if (tree->warnings.size() > kMaxWarningsShown) {
+    invocation.Say(absl::StrCat("and ", tree->warnings.size() - kMaxWarningsShown, " more"));
+  }
+
+  absl::Status ready =
+      connection.AwaitReady([&](const std::string& line) { invocation.Say(line); });
+  if (!ready.ok()) return ready;
+
+  v1::SubmitRequest request;
+  request.set_idempotency_key(flags.key.empty() ? RandomKey() : flags.key);
+  request.set_pipeline(pipeline.text);
+  request.set_pipeline_name(pipeline.name);
+  request.mutable_context()->set_hash(tree->root.hash);
+  request.mutable_context()->set_size_bytes(tree->root.size_bytes);
+  request.mutable_labels()->insert(flags.labels.begin(), flags.labels.end());
+
+  blob::CasClient store(connection.channel(), {});
+  for (int attempt = 1;; ++attempt) {
+    if (absl::Status status = Upload(invocation, store, *tree); !status.ok()) {
+      return status.code() == absl::StatusCode::kUnavailable
+                 ? connection.Unreachable(status.message())
+                 : status;
+    }
+    v1::SubmitResponse response;
+    absl::Status status = connection.Call([&](grpc::ClientContext* call) {
+      return connection.builds()->Submit(call, request, &response);
+    });
+    if (status.ok()) return response;
+    if (status.code() != absl::StatusCode::kFailedPrecondition || attempt == kMaxTries) {
+      return status;
+    }
+  }
+}
+
+}  // namespace rally::rallyctl

@@ -1,0 +1,36 @@
+#ifndef RALLY_RALLYCTL_SUBMISSION_H_
+#define RALLY_RALLYCTL_SUBMISSION_H_
+
+#include <map>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/blob/blob_store.h"
+#include "rallyctl/commands/command.h"
+#include "rallyctl/pipeline_file.h"
+
+namespace rally::rallyctl {
+
+struct SubmissionFlags {
+  std::string file;     // empty: rally.toml here, or in the context
+  std::string context;  // empty: the pipeline's folder
+  std::string key;      // empty: a random one
+  std::map<std::string, std::string> labels;
+};
+
+// The file that the flags mean.
+std::string PipelinePathOf(const SubmissionFlags& flags);
+
+// Captures and uploads the context, and hands the build in; the answer means that it is durable.
+// Safe against answers that get lost: each try carries the same key. Says on standard error what
+// it does.
+absl::StatusOr<v1::SubmitResponse> SubmitBuild(Invocation& invocation, Connection& connection,
+                                               const PipelineFile& pipeline,
+                                               const SubmissionFlags& flags);
+
+// 32 hexadecimal digits that nobody else has.
+std::string RandomKey();
+
+}  // namespace rally::rallyctl
+
+#endif  // RALLY_RALLYCTL_SUBMISSION_H_
