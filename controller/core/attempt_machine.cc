@@ -39,8 +39,9 @@ absl::Status Core::Impl::On(const AttemptPrepared& event) {
     const std::string& image = step.definition.spec.image;
     if (IsTag(image) && !event.image_digest.empty()) {
       // The first answer holds for the whole build.
-      record.build.image_digests.emplace(image, event.image_digest);
-      for (int user : record.tag_users[image]) UpdateCandidate(record, user);
+      if (record.build.image_digests.emplace(image, event.image_digest).second) {
+        for (int user : record.tag_users[image]) UpdateCandidate(record, user);
+      }
     }
     StopResolving(record, current->step);
   }

@@ -121,6 +121,7 @@ TEST(CoreScale, LayersThatDependOnAllOfTheLayerBefore) {
     for (int j = layer - kWidth; j < layer; ++j) build.steps[i].dependencies.push_back(j);
   }
   RunToTheEnd("layers that write nothing", build, false);
+  RunToTheEnd("layers", build, true);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::IsSupersetOf;
 using ::testing::Not;
 
 TEST(Core, AChainRunsStepByStepWithoutJoins) {
@@ -151,6 +152,24 @@ TEST(Core, AJoinStartsAtTheStepThatAllPathsComeThrough) {
   script.Run("x", "b/l2#1", 0, "ALM");
   EXPECT_THAT(script.Run("x", "b/r#1", 0, "AR"),
               Contains("join b/j base=A l:A>AL l2:AL>ALM{l} r:A>AR"));
+}
+
+TEST(Core, AJoinStartsAtTheLayerThatTheNextOneDependsOnAsAWhole) {
+  Script script;
+  script.Hello("x", 4);
+  script.Submit("b", {{"a"},
+                      {"c"},
+                      {"d", {"a", "c"}},
+                      {"e", {"a", "c"}},
+                      {"f", {"d", "e"}},
+                      {"g", {"a", "d", "e"}}});
+  script.Run("x", "b/a#1", 0, "A");
+  script.Run("x", "b/c#1", 0, "C");
+  script.Joined("b", 2, "AC");
+  script.Run("x", "b/d#1", 0, "ACD");
+  EXPECT_THAT(
+      script.Run("x", "b/e#1", 0, "ACE"),
+      IsSupersetOf({"join b/f base=AC d:AC>ACD e:AC>ACE", "join b/g base=AC d:AC>ACD e:AC>ACE"}));
 }
 
 TEST(Core, AnAncestorThatHoldsAllOthersNeedsNoJoin) {

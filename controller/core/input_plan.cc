@@ -54,33 +54,69 @@ struct Region {
   std::vector<int> steps;  // in order
 };
 
-// Walks up from the dependencies, latest first. When a step is the only one left to visit, every
-// path from what was visited leads through it (unless a path ended on the way: a step without
-// dependencies starts from the context).
+// Walks up from the dependencies, latest first, until what was visited and what is next to visit
+// are connected completely: each visited step that depends on any of the next ones depends on all
+// of them. Then all that the next ones and their ancestors wrote is ordered before all that was
+// visited, and the base is the tree after the next ones. (Not when a path has ended on the way: a
+// step without dependencies starts from the context.) A single next step always is such a place; so
+// is a layer of steps that the next layer depends on as a whole.
 Region FindRegion(const Build& build, const std::vector<int>& rank,
                   const std::vector<int>& dependencies) {
   Region region;
   region.base = build.context;
+  std::priority_queue<int> next;  // ranks
   std::vector<bool> seen(build.steps.size());
-  std::priority_queue<int> ranks;
-  auto visit = [&](int step) {
-    if (seen[step]) return;
-    seen[step] = true;
-    ranks.push(rank[step]);
-  };
-  for (int dependency : dependencies) visit(dependency);
+  std::vector<bool> wanted(build.steps.size());  // by the step that is planned for
+  std::vector<int> open(build.steps.size());     // of a visited step: dependencies in `next`
+  size_t open_edges = dependencies.size();
+  size_t open_steps = dependencies.empty() ? 0 : 1;
+  size_t still_wanted = dependencies.size();
   bool reached_context = false;
-  while (!ranks.empty()) {
-    const int index = build.order[ranks.top()];
-    ranks.pop();
-    const Step& step = build.steps[index];
-    if (ranks.empty() && !reached_context && !TreeAfter(step).empty()) {
-      region.base = TreeAfter(step);
-      break;
+  for (int dependency : dependencies) {
+    wanted[dependency] = true;
+    seen[dependency] = true;
+    next.push(rank[dependency]);
+  }
+  while (!next.empty()) {
+    if (!reached_context && open_steps * next.size() == open_edges) {
+      // A visited step that depends on just these has their tree as its input.
+      const Step* last = region.steps.empty() ? nullptr : &build.steps[region.steps.back()];
+      if (next.size() == 1 && !TreeAfter(build.steps[build.order[next.top()]]).empty()) {
+        region.base = TreeAfter(build.steps[build.order[next.top()]]);
+        break;
+      }
+      if (last != nullptr && last->definition.dependencies.size() == next.size() &&
+          open[region.steps.back()] == static_cast<int>(next.size()) && !last->input.empty()) {
+        region.base = last->input;
+        break;
+      }
     }
+    const int index = build.order[next.top()];
+    next.pop();
+    const Step& step = build.steps[index];
     region.steps.push_back(index);
-    if (step.definition.dependencies.empty()) reached_context = true;
-    for (int dependency : step.definition.dependencies) visit(dependency);
+    for (int dependent : step.dependents) {
+      if (open[dependent] == 0) continue;
+      --open_edges;
+      if (--open[dependent] == 0) --open_steps;
+    }
+    if (wanted[index]) {
+      --open_edges;
+      if (--still_wanted == 0) --open_steps;
+    }
+    const std::vector<int>& above = step.definition.dependencies;
+    if (above.empty()) {
+      reached_context = true;
+      continue;
+    }
+    open[index] = static_cast<int>(above.size());
+    open_edges += above.size();
+    ++open_steps;
+    for (int dependency : above) {
+      if (seen[dependency]) continue;
+      seen[dependency] = true;
+      next.push(rank[dependency]);
+    }
   }
   std::reverse(region.steps.begin(), region.steps.end());
   return region;

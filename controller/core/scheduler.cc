@@ -32,7 +32,7 @@ std::string Count(int count, const char* noun) {
 std::vector<const Agent*> EligibleAgents(const AgentTable& agents) {
   std::vector<const Agent*> eligible;
   for (const auto& [name, agent] : agents.agents()) {
-    if (IsEligible(agent)) eligible.push_back(&agent);
+    if (IsEligible(agent) && agent.slots > 0) eligible.push_back(&agent);
   }
   return eligible;
 }
