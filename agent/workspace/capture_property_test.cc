@@ -47,7 +47,7 @@ class RandomOperations {
   std::vector<std::string> Paths(bool directories_only) {
     std::vector<std::string> paths = {root_};
     for (const auto& entry : fs::recursive_directory_iterator(root_)) {
-      if (!directories_only || (entry.is_directory() && !entry.is_symlink())) {
+      if (!directories_only || fs::is_directory(entry.symlink_status())) {
         paths.push_back(entry.path().string());
       }
     }

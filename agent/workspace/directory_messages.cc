@@ -18,11 +18,8 @@ using ::rally::blob::Digest;
 
 DirectoryMessages::DirectoryMessages(std::string directory, blob::BlobStore* remote)
     : directory_(std::move(directory)), remote_(remote) {
-  ::mkdir(directory_.c_str(), 0700);
   // Failing shows when something is kept.
-  for (int i = 0; i < 256; ++i) {
-    ::mkdir(absl::StrCat(directory_, "/", absl::Hex(i, absl::kZeroPad2)).c_str(), 0700);
-  }
+  ::mkdir(directory_.c_str(), 0700);
 }
 
 std::string DirectoryMessages::PathOf(const Digest& digest) const {
@@ -95,7 +92,12 @@ absl::Status DirectoryMessages::Keep(const Digest& digest, const std::string& me
   if (::access(path.c_str(), F_OK) == 0) return absl::OkStatus();
   // Without a name until it is whole, so that a crash leaves nothing to clean up.
   const std::string parent = path.substr(0, path.rfind('/'));
-  FileDescriptor file(::open(parent.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+  constexpr int kFlags = O_TMPFILE | O_WRONLY | O_CLOEXEC;
+  FileDescriptor file(::open(parent.c_str(), kFlags, 0600));
+  if (!file.valid() && errno == ENOENT) {
+    ::mkdir(parent.c_str(), 0700);
+    file = FileDescriptor(::open(parent.c_str(), kFlags, 0600));
+  }
   if (!file.valid()) return blob::ErrnoStatus(errno, absl::StrCat("creating a file in ", parent));
   const absl::Status written = blob::WriteAll(file.get(), message);
   if (!written.ok()) return written;
