@@ -1,0 +1,64 @@
+#ifndef RALLY_TESTS_BLOB_BLOB_SERVER_H_
+#define RALLY_TESTS_BLOB_BLOB_SERVER_H_
+
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "controller/blob/blob_services.h"
+#include "controller/blob/disk_store.h"
+#include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
+
+namespace rally::testing {
+
+// A blob service on a free port of the loopback, over a directory of its own that goes with it.
+// Threads: construct and destroy on one. Blocking: both, a little.
+class BlobServer {
+ public:
+  BlobServer() {
+    std::string pattern = absl::StrCat(::testing::TempDir(), "/blobs_XXXXXX");
+    directory_ = mkdtemp(pattern.data());
+    store_ = cas::DiskStore::Open(directory_.string()).value();
+    services_ = std::make_unique<cas::BlobServices>(store_.get());
+    Start();
+  }
+  ~BlobServer() {
+    Stop();
+    services_.reset();
+    store_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  void Start() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(absl::StrCat("127.0.0.1:", port_), grpc::InsecureServerCredentials(),
+                             &port_);
+    services_->AddTo(&builder);
+    server_ = builder.BuildAndStart();
+  }
+  void Stop() {
+    if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now());
+    server_.reset();
+  }
+
+  std::shared_ptr<grpc::Channel> NewChannel() const {
+    return grpc::CreateChannel(absl::StrCat("127.0.0.1:", port_),
+                               grpc::InsecureChannelCredentials());
+  }
+  cas::DiskStore& store() { return *store_; }
+  const std::filesystem::path& directory() const { return directory_; }
+
+ private:
+  std::filesystem::path directory_;
+  std::unique_ptr<cas::DiskStore> store_;
+  std::unique_ptr<cas::BlobServices> services_;
+  std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+};
+
+}  // namespace rally::testing
+
+#endif  // RALLY_TESTS_BLOB_BLOB_SERVER_H_
