@@ -7,6 +7,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -258,10 +259,10 @@ class Fleet {
       if (!faults || Chance(200)) Connect(name, agent);
       return;
     }
-    Step(name, agent);
+    Act(name, agent);
   }
 
-  void Step(const std::string& name, FakeAgent& agent) {
+  void Act(const std::string& name, FakeAgent& agent) {
     switch (Below(3)) {
       case 0:
         if (!agent.inbox.empty()) {
@@ -444,6 +445,7 @@ class Fleet {
     for (const auto& [event, time] : events_) ASSERT_TRUE(core->Apply(event, time).ok());
     core_ = std::move(core);
     Tell(ControllerStarted{++epoch_});
+    for (const auto& [name, agent] : core_->Agents()) EXPECT_EQ(agent.session, 0) << name;
   }
 
   void CheckReplay() {
@@ -459,14 +461,51 @@ class Fleet {
     for (const auto& [name, agent] : core_->Agents()) {
       if (agent.draining) draining_before.insert(name);
     }
+    const Step* stale = StepOfStaleReport(event);
+    const std::string step_before = stale == nullptr ? "" : Brief(*stale);
     events_.emplace_back(event, now_);
     absl::StatusOr<std::vector<Command>> commands = core_->Apply(event, now_);
     ASSERT_TRUE(commands.ok()) << commands.status();
+    if (stale != nullptr) {
+      ++seen_["stale"];
+      EXPECT_EQ(Brief(*stale), step_before) << "5: a superseded report changed a step";
+    }
     for (const Command& command : *commands) {
       Check(command, before, draining_before);
       Deliver(command);
     }
     CheckState();
+  }
+
+  static std::string Brief(const Step& step) {
+    return absl::StrCat(ToString(step.status), " attempt ", step.attempt, " on ", step.agent,
+                        " prepared ", step.prepared, " granted ", step.granted, " code ",
+                        step.exit_code.value_or(-1), " failures ", step.infrastructure_failures);
+  }
+
+  // The step that a report of an attempt is about, unless it comes from the current attempt. Null
+  // too for a step that could get a slot just now, because time has passed.
+  const Step* StepOfStaleReport(const Event& event) const {
+    const AttemptKey* key = nullptr;
+    std::string agent;
+    std::visit(
+        [&](const auto& report) {
+          using Report = std::decay_t<decltype(report)>;
+          if constexpr (std::is_same_v<Report, AttemptPrepared> ||
+                        std::is_same_v<Report, AttemptRejected> ||
+                        std::is_same_v<Report, AttemptStarted> ||
+                        std::is_same_v<Report, AttemptEnded>) {
+            key = &report.key;
+            agent = report.agent;
+          }
+        },
+        event);
+    if (key == nullptr) return nullptr;
+    const Step& step = core_->FindBuild(key->build_id)->steps[key->step];
+    if (HasAttempt(step) && step.attempt == key->attempt && step.agent == agent) return nullptr;
+    const bool may_be_placed =
+        step.early || step.status == StepStatus::kReady || step.status == StepStatus::kWaiting;
+    return may_be_placed ? nullptr : &step;
   }
 
   void Deliver(const Command& command) {
@@ -505,7 +544,7 @@ class Fleet {
       const std::string& image = prepare->spec.image;
       if (image.rfind("tag:", 0) == 0 && prepare->image_digest.empty()) {
         int resolving = 0;
-        for (const auto& step : core_->FindBuild(prepare->key.build_id)->steps) {
+        for (const Step& step : core_->FindBuild(prepare->key.build_id)->steps) {
           if (HasAttempt(step) && step.definition.spec.image == image) ++resolving;
         }
         EXPECT_LE(resolving, 1) << "one attempt resolves a tag";
@@ -518,7 +557,7 @@ class Fleet {
       EXPECT_TRUE(MayRun(build, grant->key.step)) << "6: granted before its dependencies";
       std::set<std::string> expected;
       for (int ancestor : ancestors_[build.id][grant->key.step]) {
-        const auto& step = build.steps[ancestor];
+        const Step& step = build.steps[ancestor];
         if (!step.output.empty()) expected.insert(step.definition.spec.id);
       }
       EXPECT_EQ(WritersIn(grant->input), expected) << build.id << " step " << grant->key.step;
@@ -555,7 +594,7 @@ class Fleet {
     for (const Build* build : core_->Builds()) {
       int unfinished = 0;
       for (size_t i = 0; i < build->steps.size(); ++i) {
-        const auto& step = build->steps[i];
+        const Step& step = build->steps[i];
         const std::pair<std::string, int> name = {build->id, static_cast<int>(i)};
         int& last_attempt = last_attempts_[name];
         EXPECT_TRUE(step.attempt == last_attempt || step.attempt == last_attempt + 1) << "3";
@@ -568,6 +607,12 @@ class Fleet {
         EXPECT_FALSE(step.granted && step.early);
         if (step.early && early_.insert({build->id, static_cast<int>(i), step.attempt}).second) {
           ++seen_["early"];
+          for (int dependency : step.definition.dependencies) {
+            const Step& before = build->steps[dependency];
+            EXPECT_TRUE(HasAttempt(before) || before.status == StepStatus::kSucceeded ||
+                        before.status == StepStatus::kSkipped)
+                << "prepared too early";
+          }
         }
         if (!IsTerminal(step.status)) {
           ++unfinished;
@@ -596,6 +641,9 @@ class Fleet {
           if (step.status == StepStatus::kSucceeded) {
             EXPECT_TRUE(step.granted) << "23";
           }
+          // Every agent here answers in the end: nobody is given up as mute.
+          EXPECT_EQ(step.message.find("gave no result"), std::string::npos);
+          EXPECT_EQ(step.message.find("did not report"), std::string::npos);
           continue;
         }
         EXPECT_EQ(end->second.status, step.status) << "4";
@@ -621,7 +669,7 @@ class Fleet {
     ++seen_[ToString(build.status)];
     std::set<std::string> writers;
     bool all_fine = true;
-    for (const auto& step : build.steps) {
+    for (const Step& step : build.steps) {
       if (!step.output.empty()) writers.insert(step.definition.spec.id);
       all_fine = all_fine && step.status == StepStatus::kSucceeded;
     }
@@ -664,9 +712,10 @@ TEST(CoreProperty, RandomFleetsKeepTheInvariants) {
   // The faults did reach the interesting places.
   for (const auto& [what, times] : seen) std::cout << what << ": " << times << "\n";
   for (const char* what :
-       {"join", "workspace join", "early", "promoted", "discard", "kill", "forget", "resend",
-        "retry", "used up", "grant again", "succeeded", "failed", "timed-out", "cancelled",
-        "step skipped", "step timed-out", "step errored", "step cancelled"}) {
+       {"join",        "workspace join", "early",          "promoted",     "discard",
+        "kill",        "forget",         "resend",         "retry",        "used up",
+        "grant again", "stale",          "succeeded",      "failed",       "timed-out",
+        "cancelled",   "step skipped",   "step timed-out", "step errored", "step cancelled"}) {
     EXPECT_GT(seen[what], 50) << what;
   }
 }

@@ -107,6 +107,30 @@ TEST(CoreSessions, AResultIsAskedForAndForgottenOnceDurable) {
   EXPECT_THAT(script.Hello("x", 1, {"b/a#1=ended"}), ElementsAre("welcome x b/a#1=forget"));
 }
 
+TEST(CoreSessions, AResultThatWasNotAcceptedIsNotForgottenButDropped) {
+  Script script = Assigned();
+  script.Disconnect("x");
+  script.Cancel("b");
+  EXPECT_EQ(script.step("b", "a").status, StepStatus::kCancelled);
+  EXPECT_THAT(script.Hello("x", 1, {"b/a#1=ended"}), ElementsAre("welcome x b/a#1=kill"));
+}
+
+TEST(CoreSessions, AStepThatRunsWithoutAGrantIsEndedAndTriedAnew) {
+  Script script = Assigned();
+  script.Disconnect("x");
+  EXPECT_THAT(script.Hello("x", 1, {"b/a#1=running"}),
+              ElementsAre("welcome x b/a#1=kill", "prepare x b/a#2 input=ctx"));
+  EXPECT_EQ(script.step("b", "a").infrastructure_failures, 1);
+}
+
+TEST(CoreSessions, AnAgentThatForgotARunningStepHasLostIt) {
+  Script script = Running();
+  script.Disconnect("x");
+  EXPECT_THAT(script.Hello("x", 1), ElementsAre("welcome x", "prepare x b/a#2 input=ctx"));
+  EXPECT_THAT(script.step("b", "a").warnings,
+              ElementsAre("attempt 1: agent x came back without it"));
+}
+
 TEST(CoreSessions, UnknownAttemptsAreKilled) {
   Script script = Running();
   EXPECT_THAT(script.Hello("y", 1, {"b/a#1=running", "b/a#7=prepared", "other/0#1=ended"}),
