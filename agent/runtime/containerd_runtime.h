@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/runtime/container_runtime.h"
-#include "agent/runtime/registry_source.h"
+#include "agent/runtime/registry_options.h"
 
 namespace rally::runtime {
 

@@ -34,6 +34,8 @@ BlobWriter::~BlobWriter() {
 
 absl::Status BlobWriter::Failed() {
   finished_ = true;
+  while (stream_->Read(&reply_)) {  // The status comes after the last message.
+  }
   const grpc::Status status = stream_->Finish();
   if (status.ok()) {
     return absl::UnavailableError(
@@ -106,6 +108,8 @@ absl::Status BlobWriter::Commit() {
     return status;
   }
   stream_->WritesDone();
+  while (stream_->Read(&reply_)) {  // The status comes after the last message, not before.
+  }
   finished_ = true;
   const grpc::Status status = stream_->Finish();
   if (!status.ok() && status.error_code() != grpc::StatusCode::ALREADY_EXISTS) {

@@ -10,22 +10,10 @@
 #include "absl/time/time.h"
 #include "agent/runtime/http_transfer.h"
 #include "agent/runtime/image_source.h"
+#include "agent/runtime/registry_options.h"
 #include "common/pipeline/image_reference.h"
 
 namespace rally::runtime {
-
-struct RegistryCredentials {
-  std::string user;
-  std::string password;
-};
-
-// What an operator says of registries; keyed by host as references name it ("docker.io").
-struct RegistryOptions {
-  std::map<std::string, RegistryCredentials> credentials;
-  // Asked first: "https://mirror.example" (or http:// on loopback). The registry itself comes
-  // after.
-  std::map<std::string, std::string> mirrors;
-};
 
 // One image at one registry, over the distribution protocol: anonymous, Basic or token
 // authentication, https, and http only on loopback. Transfers that break off go on where they
