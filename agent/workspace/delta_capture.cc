@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/escaping.h"
@@ -34,6 +35,16 @@ auto FindByName(const Nodes& nodes, const std::string& name) -> decltype(&*nodes
       std::lower_bound(nodes.begin(), nodes.end(), name,
                        [](const auto& node, const std::string& key) { return node.name() < key; });
   return found != nodes.end() && found->name() == name ? &*found : nullptr;
+}
+
+// Only those need a closer look.
+bool HasTargetBeyondAscii(const Directory& directory) {
+  for (const SymlinkNode& node : directory.symlinks()) {
+    for (const char c : node.target()) {
+      if (static_cast<unsigned char>(c) >= 0x80) return true;
+    }
+  }
+  return false;
 }
 
 // The new tree's directories, bottom-up, from the input tree and what the walk found.
@@ -122,7 +133,7 @@ class DeltaBuilder {
     }
     blob::SetDirectoryProperties(upper.mode, upper.mtime, &built);
     blob::Canonicalise(&built);
-    return Keep(built, path);
+    return Keep(std::move(built), path);
   }
 
   // Puts one entry of the upper into the directory that is being built. True if it is what the
@@ -174,17 +185,26 @@ class DeltaBuilder {
     return absl::InternalError("an entry of no kind");
   }
 
-  absl::StatusOr<Digest> Keep(const Directory& built, const std::string& path) {
+  absl::StatusOr<Digest> Keep(Directory built, const std::string& path) {
     std::string bytes = blob::Serialise(built);
-    // Parsing again also finds a symlink target that isn't UTF-8.
-    const absl::Status valid = blob::ParseDirectory(bytes).status();
+    absl::Status valid = blob::Validate(built);
+    if (valid.ok() && bytes.size() > blob::kMaxDirectoryBytes) {
+      valid = absl::ResourceExhaustedError(absl::StrCat("its list of entries has ", bytes.size(),
+                                                        " bytes, more than ",
+                                                        blob::kMaxDirectoryBytes));
+    }
+    if (valid.ok() && HasTargetBeyondAscii(built) && !Directory().ParseFromString(bytes)) {
+      valid = absl::InvalidArgumentError("the target of a symlink in it is not UTF-8");
+    }
     if (!valid.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "the workspace's directory '/", Printable(path), "' can't be captured: ", valid.message(),
-          " (are all symlink targets UTF-8?)"));
+      return absl::Status(valid.code(),
+                          absl::StrCat("the workspace's directory '/", Printable(path),
+                                       "' can't be captured: ", valid.message()));
     }
     Digest digest = blob::DigestOf(bytes);
-    result_.directories.emplace(digest, std::move(bytes));
+    CapturedDirectory& kept = result_.directories[digest];
+    kept.message = std::make_shared<const Directory>(std::move(built));
+    kept.bytes = std::move(bytes);
     return digest;
   }
 

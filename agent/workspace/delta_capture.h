@@ -1,6 +1,7 @@
 #ifndef RALLY_AGENT_WORKSPACE_DELTA_CAPTURE_H_
 #define RALLY_AGENT_WORKSPACE_DELTA_CAPTURE_H_
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,16 +10,23 @@
 #include "absl/status/statusor.h"
 #include "agent/workspace/upper_differences.h"
 #include "common/blob/digest.h"
+#include "common/blob/directory.h"
 #include "common/blob/directory_reader.h"
 #include "common/blob/tree.h"
 
 namespace rally::workspace {
 
+// A Directory message in both its forms.
+struct CapturedDirectory {
+  std::shared_ptr<const blob::Directory> message;
+  std::string bytes;
+};
+
 // The tree that an unmounted overlay showed, as its upper directory tells it.
 struct CapturedDelta {
   blob::Digest root;
-  // Bytes of the directories that are not in the input tree, or were changed.
-  absl::flat_hash_map<blob::Digest, std::string> directories;
+  // The directories that are not in the input tree, or were changed.
+  absl::flat_hash_map<blob::Digest, CapturedDirectory> directories;
   // Regular files in the upper that differ from the input tree: content and path.
   std::vector<std::pair<blob::Digest, std::string>> files;
   std::vector<UpperDifference> differences;

@@ -79,14 +79,6 @@ absl::Status DirectoryMessages::ReadToFile(const Digest& digest, int fd) {
   return remote_->ReadToFile(digest, fd);
 }
 
-absl::Status DirectoryMessages::Keep(const absl::flat_hash_map<Digest, std::string>& messages) {
-  for (const auto& [digest, message] : messages) {
-    const absl::Status status = Keep(digest, message);
-    if (!status.ok()) return status;
-  }
-  return absl::OkStatus();
-}
-
 absl::Status DirectoryMessages::Keep(const Digest& digest, const std::string& message) {
   const std::string path = PathOf(digest);
   if (::access(path.c_str(), F_OK) == 0) return absl::OkStatus();

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "common/blob/blob_store.h"
 
 namespace rally::workspace {
@@ -31,7 +30,6 @@ class DirectoryMessages : public blob::BlobStore {
   // Never asks the remote store.
   std::optional<std::string> ReadLocal(const blob::Digest& digest) const;
 
-  absl::Status Keep(const absl::flat_hash_map<blob::Digest, std::string>& messages);
   absl::Status Keep(const blob::Digest& digest, const std::string& message);
 
  private:

@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <system_error>
+
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -19,6 +21,7 @@ namespace {
 
 // The last id is the kernel's "no id".
 constexpr uint32_t kIds = 4294967295U;
+constexpr size_t kMaxNamespaces = 64;
 
 // A bijection over all ids that swaps 0 and `id`. Without the way back the mount would be read-only
 // to the user, without a word.
@@ -67,19 +70,35 @@ absl::Status Unsupported(const std::string& what, const std::string& directory, 
   const int saved = errno;
   return absl::FailedPreconditionError(absl::StrCat(
       "a step that runs as user ", uid, " needs idmapped mounts, and this host can't make one of ",
-      directory, " (", what, ": ", absl::ErrnoToStatus(saved, "").ToString(),
+      directory, " (", what, ": ", std::system_category().message(saved),
       "); they need Linux 5.19 or newer and ext4, xfs or btrfs (tmpfs: 6.3). Run the step's image "
       "as root, or on another host"));
 }
 
 }  // namespace
 
-absl::Status MountSwappedView(const std::string& directory, const std::string& target, uint32_t uid,
-                              uint32_t gid) {
+absl::StatusOr<IdmappedViews::Namespace> IdmappedViews::NamespaceFor(uint32_t uid, uint32_t gid) {
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = namespaces_.find({uid, gid});
+    if (found != namespaces_.end()) return found->second;
+  }
+  auto made = UserNamespace(SwapMap(uid), SwapMap(gid));
+  if (!made.ok()) return made.status();
+  Namespace result = std::make_shared<const FileDescriptor>(*std::move(made));
+  absl::MutexLock lock(&mutex_);
+  // Images have few users; this is only a bound.
+  if (namespaces_.size() >= kMaxNamespaces) namespaces_.clear();
+  namespaces_[{uid, gid}] = result;
+  return result;
+}
+
+absl::Status IdmappedViews::Mount(const std::string& directory, const std::string& target,
+                                  uint32_t uid, uint32_t gid) {
   if (uid >= kIds || gid >= kIds) {
     return absl::InvalidArgumentError(absl::StrCat("no such user or group: ", uid, ":", gid));
   }
-  auto user_namespace = UserNamespace(SwapMap(uid), SwapMap(gid));
+  const auto user_namespace = NamespaceFor(uid, gid);
   if (!user_namespace.ok()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "a step that runs as user ", uid,
@@ -91,7 +110,7 @@ absl::Status MountSwappedView(const std::string& directory, const std::string& t
   mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
   attributes.propagation = MS_PRIVATE;
-  attributes.userns_fd = static_cast<uint64_t>(user_namespace->get());
+  attributes.userns_fd = static_cast<uint64_t>((*user_namespace)->get());
   if (::mount_setattr(view.get(), "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) != 0) {
     return Unsupported("mount_setattr", directory, uid);
   }

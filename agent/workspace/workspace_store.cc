@@ -6,32 +6,28 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <map>
-#include <optional>
+#include <memory>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "agent/workspace/attempt_locks.h"
+#include "agent/workspace/attempt_mount.h"
 #include "agent/workspace/attempt_record.h"
 #include "agent/workspace/background_work.h"
 #include "agent/workspace/deadline_blob_store.h"
 #include "agent/workspace/delta_capture.h"
+#include "agent/workspace/delta_upload.h"
 #include "agent/workspace/directory_messages.h"
 #include "agent/workspace/file_descriptor.h"
-#include "agent/workspace/idmapped_view.h"
-#include "agent/workspace/open_beneath.h"
 #include "agent/workspace/overlay_mount.h"
 #include "agent/workspace/small_file.h"
 #include "agent/workspace/trash.h"
 #include "agent/workspace/tree_cache.h"
 #include "agent/workspace/tree_catalog.h"
-#include "common/blob/delta.h"
 #include "common/blob/directory.h"
 #include "common/blob/directory_reader.h"
 #include "common/blob/file_digest.h"
@@ -64,16 +60,6 @@ absl::Status ValidateAttempt(const std::string& attempt) {
   return absl::OkStatus();
 }
 
-absl::Status MakeDirectory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return absl::OkStatus();
-  return blob::ErrnoStatus(errno, absl::StrCat("creating ", path));
-}
-
-absl::Status RemoveEmptyDirectory(const std::string& path) {
-  if (::rmdir(path.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
-  return blob::ErrnoStatus(errno, absl::StrCat("removing ", path));
-}
-
 absl::StatusOr<std::string> BootId() {
   FileDescriptor file(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
   char id[64];
@@ -88,10 +74,10 @@ class OverlayWorkspaceStore : public WorkspaceStore {
                         std::string boot_id, blob::BlobStore* remote)
       : directory_(std::move(directory)),
         max_layers_(static_cast<size_t>(std::max(max_layers, 1))),
-        features_(features),
         boot_id_(std::move(boot_id)),
         remote_(remote),
         trash_(absl::StrCat(directory_, "/trash")),
+        attempts_(directory_, features, &trash_),
         messages_(absl::StrCat(directory_, "/directories"), remote),
         reader_(&messages_) {}
 
@@ -111,46 +97,31 @@ class OverlayWorkspaceStore : public WorkspaceStore {
                      uint32_t gid) override;
   absl::StatusOr<CaptureResult> Capture(const std::string& attempt, absl::Time deadline) override;
   absl::Status Discard(const std::string& attempt) override;
-  std::vector<std::string> Attempts() const override;
+  std::vector<std::string> Attempts() const override { return attempts_.All(); }
   bool HasTree(const Digest& root) const override { return catalog_->Has(root); }
   void FinishBackgroundWork() override { background_->WaitUntilIdle(); }
 
  private:
-  std::string MountPoint(const std::string& attempt) const {
-    return absl::StrCat(directory_, "/mounts/", attempt);
-  }
-  // Relative to the store's directory.
-  static std::string AttemptName(const std::string& attempt) {
-    return absl::StrCat("attempts/", attempt);
-  }
-  std::string AttemptDirectory(const std::string& attempt) const {
-    return absl::StrCat(directory_, "/", AttemptName(attempt));
-  }
-  std::string View(const std::string& attempt) const {
-    return absl::StrCat(directory_, "/views/", attempt);
-  }
+  using Messages = decltype(CapturedDelta::directories);
 
-  absl::StatusOr<std::string> CreateMountPointHeld(const std::string& attempt);
   absl::StatusOr<LocalTree> EnsureMountable(const Digest& root, absl::Time deadline);
   // True if there is nothing left to do for Mount.
   absl::StatusOr<bool> IsMountedAlready(const std::string& attempt, const AttemptRecord& wanted);
-  absl::Status PrepareUpper(const std::string& attempt, const AttemptRecord& record);
-  absl::Status MountLayers(const std::string& attempt, const AttemptRecord& record);
-  absl::Status Count(const CapturedDelta& delta, const Digest& input_root, int64_t input_entries,
-                     CaptureResult& result, int64_t& entries);
-  absl::StatusOr<int64_t> Upload(int upper, const CapturedDelta& delta, absl::Time deadline);
+  absl::StatusOr<CaptureResult> CaptureUpper(const std::string& attempt,
+                                             const AttemptRecord& record, absl::Time deadline);
   absl::Status Adopt(const std::string& upper_path, int upper, const CapturedDelta& delta,
                      LocalTree input, int64_t entries);
+  void KeepMessagesLater(Messages messages);
   void EmptyTrashLater();
   void FlattenLater(const Digest& root);
   void MakeDurableLater();
 
   const std::string directory_;
   const size_t max_layers_;
-  const OverlayFeatures features_;
   const std::string boot_id_;
   blob::BlobStore* const remote_;
   Trash trash_;
+  AttemptMounts attempts_;
   DirectoryMessages messages_;
   blob::CachingDirectoryReader reader_;
   std::unique_ptr<TreeCatalog> catalog_;
@@ -164,28 +135,19 @@ class OverlayWorkspaceStore : public WorkspaceStore {
 };
 
 absl::Status OverlayWorkspaceStore::Recover() {
-  for (const char* name : {"/mounts", "/attempts", "/views"}) {
-    const absl::Status made = MakeDirectory(absl::StrCat(directory_, name));
-    if (!made.ok()) return made;
-  }
-  // A tree that was being built when the agent died, and a view that was being mounted.
+  absl::Status status = attempts_.Recover();
+  if (!status.ok()) return status;
+  // A tree that was being built when the agent died.
   const std::string staging = absl::StrCat(directory_, "/staging");
-  absl::Status status = trash_.Take(staging);
+  status = trash_.Take(staging);
   if (status.ok()) status = MakeDirectory(staging);
   if (!status.ok()) return status;
-  const auto views = NamesIn(absl::StrCat(directory_, "/views"));
-  if (!views.ok()) return views.status();
-  for (const std::string& view : *views) {
-    status = DetachAll(View(view));
-    if (status.ok()) status = RemoveEmptyDirectory(View(view));
-    if (!status.ok()) return status;
-  }
   auto catalog = TreeCatalog::Open(directory_, boot_id_, &trash_);
   if (!catalog.ok()) return catalog.status();
   catalog_ = *std::move(catalog);
   absl::flat_hash_set<uint64_t> used;
   for (const std::string& attempt : Attempts()) {
-    const auto record = ReadAttemptRecord(AttemptDirectory(attempt));
+    const auto record = ReadAttemptRecord(attempts_.AttemptDirectory(attempt));
     if (record.ok()) used.insert(record->layers.begin(), record->layers.end());
   }
   status = catalog_->RemoveUnusedLayers(used);
@@ -201,16 +163,7 @@ absl::StatusOr<std::string> OverlayWorkspaceStore::CreateMountPoint(const std::s
   const absl::Status valid = ValidateAttempt(attempt);
   if (!valid.ok()) return valid;
   const AttemptLocks::Hold hold(attempt_locks_, attempt);
-  return CreateMountPointHeld(attempt);
-}
-
-absl::StatusOr<std::string> OverlayWorkspaceStore::CreateMountPointHeld(
-    const std::string& attempt) {
-  const std::string path = MountPoint(attempt);
-  absl::Status status = MakeDirectory(path);
-  if (status.ok()) status = BindShared(path);
-  if (!status.ok()) return status;
-  return path;
+  return attempts_.CreateMountPoint(attempt);
 }
 
 absl::Status OverlayWorkspaceStore::EnsureTree(const Digest& root, absl::Time deadline) {
@@ -231,7 +184,7 @@ absl::StatusOr<LocalTree> OverlayWorkspaceStore::EnsureMountable(const Digest& r
 
 absl::StatusOr<bool> OverlayWorkspaceStore::IsMountedAlready(const std::string& attempt,
                                                              const AttemptRecord& wanted) {
-  const std::string directory = AttemptDirectory(attempt);
+  const std::string directory = attempts_.AttemptDirectory(attempt);
   const auto record = ReadAttemptRecord(directory);
   if (absl::IsNotFound(record.status())) return false;
   if (!record.ok()) return record.status();
@@ -245,12 +198,12 @@ absl::StatusOr<bool> OverlayWorkspaceStore::IsMountedAlready(const std::string& 
     return absl::FailedPreconditionError(
         absl::StrCat("the workspace of attempt ", attempt, " was captured already"));
   }
-  const auto mounted = WhatIsMounted(MountPoint(attempt));
+  const auto mounted = WhatIsMounted(attempts_.MountPoint(attempt));
   if (!mounted.ok()) return mounted.status();
   if (*mounted == MountedHere::kOverlay) return true;
   // An earlier call got as far as the record. If a step ran since, its changes are not ours to
   // lose.
-  const auto untouched = IsEmptyDirectory(absl::StrCat(directory, "/upper"));
+  const auto untouched = IsEmptyDirectory(attempts_.Upper(attempt));
   if (untouched.ok() && !*untouched) {
     return absl::FailedPreconditionError(
         absl::StrCat("attempt ", attempt,
@@ -258,57 +211,6 @@ absl::StatusOr<bool> OverlayWorkspaceStore::IsMountedAlready(const std::string& 
                      "discard it"));
   }
   return false;
-}
-
-absl::Status OverlayWorkspaceStore::PrepareUpper(const std::string& attempt,
-                                                 const AttemptRecord& record) {
-  const std::string directory = AttemptDirectory(attempt);
-  absl::Status status = trash_.Take(directory);
-  for (const char* name : {"", "/upper", "/work"}) {
-    if (status.ok()) status = MakeDirectory(absl::StrCat(directory, name));
-  }
-  if (!status.ok()) return status;
-  // The upper's root is what the step sees as the workspace itself.
-  const std::string lower =
-      absl::StrCat(directory_, "/", TreeCatalog::LayerName(record.layers.front()));
-  const std::string upper = absl::StrCat(directory, "/upper");
-  struct stat stat;
-  if (::stat(lower.c_str(), &stat) != 0) {
-    return blob::ErrnoStatus(errno, absl::StrCat("stat ", lower));
-  }
-  const timespec times[] = {{0, UTIME_OMIT}, stat.st_mtim};
-  if (::chmod(upper.c_str(), stat.st_mode & blob::kModeMask) != 0 ||
-      ::utimensat(AT_FDCWD, upper.c_str(), times, 0) != 0) {
-    return blob::ErrnoStatus(errno, absl::StrCat("preparing ", upper));
-  }
-  return WriteAttemptRecord(directory, record);
-}
-
-absl::Status OverlayWorkspaceStore::MountLayers(const std::string& attempt,
-                                                const AttemptRecord& record) {
-  OverlayLayers layers;
-  layers.directory = directory_;
-  for (const uint64_t layer : record.layers) {
-    layers.lowers.push_back(TreeCatalog::LayerName(layer));
-  }
-  layers.upper = absl::StrCat(AttemptName(attempt), "/upper");
-  layers.work = absl::StrCat(AttemptName(attempt), "/work");
-  const std::string mount_point = MountPoint(attempt);
-  if (record.uid == 0 && record.gid == 0) return MountOverlay(features_, layers, mount_point);
-
-  // All layers in one mapped view: upper and work must be on the same mount. The overlay keeps its
-  // own clones, so the view goes away again.
-  layers.directory = View(attempt);
-  absl::Status status = MakeDirectory(layers.directory);
-  if (!status.ok()) return status;
-  const auto remove_view = absl::MakeCleanup([&layers] {
-    // Should this fail, the next start of the agent or Discard does it.
-    DetachAll(layers.directory).IgnoreError();
-    RemoveEmptyDirectory(layers.directory).IgnoreError();
-  });
-  status = MountSwappedView(directory_, layers.directory, record.uid, record.gid);
-  if (!status.ok()) return status;
-  return MountOverlay(features_, layers, mount_point);
 }
 
 absl::Status OverlayWorkspaceStore::Mount(const std::string& attempt, const Digest& root,
@@ -323,9 +225,8 @@ absl::Status OverlayWorkspaceStore::Mount(const std::string& attempt, const Dige
   auto tree = EnsureMountable(root, absl::Now() + kMountDeadline);
   if (!tree.ok()) return tree.status();
   record.layers = tree->layers;
-  absl::Status status = CreateMountPointHeld(attempt).status();
-  if (status.ok()) status = PrepareUpper(attempt, record);
-  if (status.ok()) status = MountLayers(attempt, record);
+  absl::Status status = attempts_.CreateMountPoint(attempt).status();
+  if (status.ok()) status = attempts_.Mount(attempt, record);
   if (!status.ok()) {
     return absl::Status(status.code(), absl::StrCat("mounting the workspace of attempt ", attempt,
                                                     ": ", status.message()));
@@ -338,7 +239,7 @@ absl::StatusOr<WorkspaceStore::CaptureResult> OverlayWorkspaceStore::Capture(
   const absl::Status valid = ValidateAttempt(attempt);
   if (!valid.ok()) return valid;
   const AttemptLocks::Hold hold(attempt_locks_, attempt);
-  const std::string directory = AttemptDirectory(attempt);
+  const std::string directory = attempts_.AttemptDirectory(attempt);
   const auto record = ReadAttemptRecord(directory);
   if (absl::IsNotFound(record.status())) {
     return absl::NotFoundError(absl::StrCat("attempt ", attempt, " has no workspace here"));
@@ -352,109 +253,51 @@ absl::StatusOr<WorkspaceStore::CaptureResult> OverlayWorkspaceStore::Capture(
   auto earlier = ReadCaptureResult(directory);
   if (!absl::IsNotFound(earlier.status())) return earlier;
 
-  const auto mounted = WhatIsMounted(MountPoint(attempt));
+  const auto mounted = WhatIsMounted(attempts_.MountPoint(attempt));
   if (!mounted.ok()) return mounted.status();
   if (*mounted == MountedHere::kOverlay) {
     const absl::Status unmounted =
-        Unmount(MountPoint(attempt), std::min(deadline, absl::Now() + kUnmountPatience));
+        Unmount(attempts_.MountPoint(attempt), std::min(deadline, absl::Now() + kUnmountPatience));
     if (!unmounted.ok()) return unmounted;
   }
 
-  const std::string upper_path = absl::StrCat(directory, "/upper");
-  FileDescriptor upper(::open(upper_path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!upper.valid()) return blob::ErrnoStatus(errno, absl::StrCat("opening ", upper_path));
-  auto delta = CaptureDelta(upper.get(), record->input_root, reader_);
-  if (!delta.ok()) return delta.status();
-
-  CaptureResult result;
-  result.output_root = delta->root;
-  result.warnings = delta->warnings;
-  // The catalog may have flattened the tree meanwhile; it is the same tree.
-  std::optional<LocalTree> input = catalog_->Find(record->input_root);
-  if (!input.has_value()) input = LocalTree{record->layers, 0};
-  int64_t entries = 0;
-  absl::Status status = Count(*delta, record->input_root, input->entries, result, entries);
-  if (!status.ok()) return status;
-  const auto uploaded = Upload(upper.get(), *delta, deadline);
-  if (!uploaded.ok()) return uploaded.status();
-  result.uploaded_bytes = *uploaded;
-  // From here on a repeated call answers from this file; everything below only saves work later.
-  status = WriteCaptureResult(directory, result);
-  if (!status.ok()) return status;
-
-  if (delta->root != record->input_root) {
-    status = Adopt(upper_path, upper.get(), *delta, *std::move(input), entries);
-    LOG_IF(WARNING, !status.ok()) << "attempt=" << attempt
-                                  << " its tree will be fetched when it is needed here: " << status;
-  }
-  return result;
+  return CaptureUpper(attempt, *record, deadline);
 }
 
-absl::Status OverlayWorkspaceStore::Count(const CapturedDelta& delta, const Digest& input_root,
-                                          int64_t input_entries, CaptureResult& result,
-                                          int64_t& entries) {
-  // Kept now, since comparing reads them; on their own they are only blobs.
-  const absl::Status kept = messages_.Keep(delta.directories);
-  if (!kept.ok()) return kept;
-  if (delta.root == input_root) return absl::OkStatus();
-  const auto changes = blob::Diff(reader_, input_root, delta.root);
-  if (!changes.ok()) return changes.status();
-  for (const blob::DeltaEntry& change : *changes) {
-    switch (change.kind) {
-      case blob::DeltaEntry::Kind::kAdded:
-        ++result.added;
-        break;
-      case blob::DeltaEntry::Kind::kChanged:
-        ++result.changed;
-        break;
-      case blob::DeltaEntry::Kind::kRemoved:
-        ++result.removed;
-        break;
-    }
-  }
-  entries = input_entries + result.added - result.removed;
+absl::StatusOr<WorkspaceStore::CaptureResult> OverlayWorkspaceStore::CaptureUpper(
+    const std::string& attempt, const AttemptRecord& record, absl::Time deadline) {
+  const std::string upper_path = attempts_.Upper(attempt);
+  FileDescriptor upper(::open(upper_path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!upper.valid()) return blob::ErrnoStatus(errno, absl::StrCat("opening ", upper_path));
+  auto delta = CaptureDelta(upper.get(), record.input_root, reader_);
+  if (!delta.ok()) return delta.status();
+  const auto counts = CountChanges(*delta, record.input_root, reader_);
+  if (!counts.ok()) return counts.status();
+  // The catalog may have flattened the tree meanwhile; it is the same tree.
+  LocalTree input =
+      catalog_->Find(record.input_root).value_or(LocalTree{record.layers, /*entries=*/0});
+  const int64_t entries = input.entries + counts->added - counts->removed;
   if (entries > blob::kMaxTreeEntries) {
     return absl::ResourceExhaustedError(absl::StrCat("the workspace has ", entries,
                                                      " entries after the step, more than ",
                                                      blob::kMaxTreeEntries));
   }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<int64_t> OverlayWorkspaceStore::Upload(int upper, const CapturedDelta& delta,
-                                                      absl::Time deadline) {
-  absl::flat_hash_map<Digest, const std::string*> paths;
-  std::vector<Digest> wanted;
-  for (const auto& [digest, path] : delta.files) {
-    if (paths.emplace(digest, &path).second) wanted.push_back(digest);
-  }
-  for (const auto& [digest, bytes] : delta.directories) wanted.push_back(digest);
-  if (wanted.empty()) return 0;
   DeadlineBlobStore remote(remote_, deadline);
-  const auto missing = remote.FindMissing(wanted);
-  if (!missing.ok()) return missing.status();
-  int64_t uploaded_bytes = 0;
-  std::vector<blob::BlobUpload> files;
-  std::vector<blob::BlobUpload> directories;
-  for (const Digest& digest : *missing) {
-    uploaded_bytes += digest.size_bytes;
-    const auto message = delta.directories.find(digest);
-    if (message != delta.directories.end()) {
-      directories.push_back({digest, message->second});
-      continue;
-    }
-    const std::string& path = *paths.at(digest);
-    files.push_back({digest, [upper, path]() -> absl::StatusOr<int> {
-                       auto file = OpenBeneath(upper, path, O_RDONLY | O_NONBLOCK);
-                       if (!file.ok()) return file.status();
-                       return file->Release();
-                     }});
-  }
-  // Files first, so that a directory that is there has its files.
-  absl::Status status = files.empty() ? absl::OkStatus() : remote.Upload(std::move(files));
-  if (status.ok() && !directories.empty()) status = remote.Upload(std::move(directories));
+  const auto uploaded_bytes = UploadDelta(upper.get(), *delta, remote);
+  if (!uploaded_bytes.ok()) return uploaded_bytes.status();
+
+  CaptureResult result{delta->root,     counts->added,   counts->changed,
+                       counts->removed, *uploaded_bytes, std::move(delta->warnings)};
+  // From here on a repeated call answers from this file; everything below only saves work later.
+  absl::Status status = WriteCaptureResult(attempts_.AttemptDirectory(attempt), result);
   if (!status.ok()) return status;
-  return uploaded_bytes;
+  if (delta->root != record.input_root) {
+    KeepMessagesLater(std::move(delta->directories));
+    status = Adopt(upper_path, upper.get(), *delta, std::move(input), entries);
+    LOG_IF(WARNING, !status.ok()) << "attempt=" << attempt
+                                  << " its tree will be fetched when it is needed here: " << status;
+  }
+  return result;
 }
 
 absl::Status OverlayWorkspaceStore::Adopt(const std::string& upper_path, int upper,
@@ -474,12 +317,7 @@ absl::Status OverlayWorkspaceStore::Discard(const std::string& attempt) {
   const absl::Status valid = ValidateAttempt(attempt);
   if (!valid.ok()) return valid;
   const AttemptLocks::Hold hold(attempt_locks_, attempt);
-  absl::Status status;
-  for (const std::string& mounted : {MountPoint(attempt), View(attempt)}) {
-    if (status.ok()) status = DetachAll(mounted);
-    if (status.ok()) status = RemoveEmptyDirectory(mounted);
-  }
-  if (status.ok()) status = trash_.Take(AttemptDirectory(attempt));
+  const absl::Status status = attempts_.Remove(attempt);
   if (!status.ok()) {
     return absl::Status(status.code(), absl::StrCat("discarding the workspace of attempt ", attempt,
                                                     ": ", status.message()));
@@ -488,23 +326,24 @@ absl::Status OverlayWorkspaceStore::Discard(const std::string& attempt) {
   return absl::OkStatus();
 }
 
-std::vector<std::string> OverlayWorkspaceStore::Attempts() const {
-  std::vector<std::string> attempts;
-  for (const char* name : {"/attempts", "/mounts"}) {
-    const auto names = NamesIn(absl::StrCat(directory_, name));
-    if (!names.ok()) continue;
-    attempts.insert(attempts.end(), names->begin(), names->end());
-  }
-  std::sort(attempts.begin(), attempts.end());
-  attempts.erase(std::unique(attempts.begin(), attempts.end()), attempts.end());
-  return attempts;
-}
-
 void OverlayWorkspaceStore::EmptyTrashLater() {
   // When the queue is full, something in it empties the trash, or the next Discard does.
   background_->Add([this] {
     const absl::Status status = trash_.Empty();
     LOG_IF(WARNING, !status.ok()) << "removing old workspaces: " << status;
+  });
+}
+
+void OverlayWorkspaceStore::KeepMessagesLater(Messages messages) {
+  // The next step's input, most likely.
+  for (const auto& [digest, directory] : messages) reader_.Prime(digest, *directory.message);
+  // Shared because a std::function has to be copyable. When it isn't done, they are fetched again.
+  background_->Add([this, kept = std::make_shared<Messages>(std::move(messages))] {
+    for (const auto& [digest, directory] : *kept) {
+      const absl::Status status = messages_.Keep(digest, directory.bytes);
+      LOG_IF(WARNING, !status.ok()) << "keeping the directories of a tree: " << status;
+      if (!status.ok()) return;
+    }
   });
 }
 
