@@ -107,10 +107,12 @@ class Controller::Impl : public CommandSink {
     if (!journal.ok()) return journal.status();
     Loop::Options loop_options;
     loop_options.liveness = {options_.suspect_after, options_.lost_after};
-    auto loop = Loop::Start(loop_options, *std::move(journal), this);
+    auto loop = Loop::Open(loop_options, *std::move(journal), this);
     if (!loop.ok()) return loop.status();
     loop_ = *std::move(loop);
     agents_->SetLoop(loop_.get());
+    // Only now: the loop's first commands become jobs that post to it.
+    loop_->Start();
     return Serve();
   }
 

@@ -24,9 +24,9 @@ absl::Status CheckContext(const blob::Digest& context, blob::BlobStore& store,
                           blob::DirectoryReader& reader) {
   auto missing = blob::FindMissingInTree(store, reader, context);
   if (!missing.ok()) {
-    return absl::Status(missing.status().code(),
-                        absl::StrCat("the context tree ", context.ToString(), ": ",
-                                     missing.status().message()));
+    return absl::Status(
+        missing.status().code(),
+        absl::StrCat("the context tree ", context.ToString(), ": ", missing.status().message()));
   }
   if (missing->empty()) return absl::OkStatus();
   std::vector<std::string> listed;
@@ -35,10 +35,9 @@ absl::Status CheckContext(const blob::Digest& context, blob::BlobStore& store,
     listed.push_back(digest.ToString());
   }
   const size_t more = missing->size() - listed.size();
-  return absl::FailedPreconditionError(
-      absl::StrCat("the context isn't complete, upload these blobs and submit again: ",
-                   absl::StrJoin(listed, ", "),
-                   more > 0 ? absl::StrCat(" and ", more, " more") : ""));
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the context isn't complete, upload these blobs and submit again: ",
+      absl::StrJoin(listed, ", "), more > 0 ? absl::StrCat(" and ", more, " more") : ""));
 }
 
 // Everything that makes two submissions the same one.

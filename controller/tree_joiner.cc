@@ -32,8 +32,8 @@ core::TreeJoined JoinAndStore(const core::JoinTrees& command, blob::DirectoryRea
   absl::StatusOr<blob::JoinResult> result =
       blob::Join(reader, FromCore(command.base), deltas, ordered);
   if (!result.ok()) {
-    joined.error = absl::StrCat("joining the workspaces of earlier steps: ",
-                                result.status().message());
+    joined.error =
+        absl::StrCat("joining the workspaces of earlier steps: ", result.status().message());
     return joined;
   }
   std::vector<blob::BlobUpload> uploads;

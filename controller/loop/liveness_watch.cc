@@ -15,6 +15,10 @@ bool LivenessWatch::Seen(const std::string& agent, bool accepts_work, absl::Time
   return changed;
 }
 
+void LivenessWatch::Prolong(absl::Duration duration, absl::Time now) {
+  for (auto& [name, entry] : agents_) entry.last_seen = std::min(entry.last_seen + duration, now);
+}
+
 std::vector<core::AgentLivenessChanged> LivenessWatch::Check(absl::Time now) {
   std::vector<core::AgentLivenessChanged> changes;
   for (auto& [name, entry] : agents_) {

@@ -26,6 +26,9 @@ class LivenessWatch {
   bool Seen(const std::string& agent, bool accepts_work, absl::Time now,
             core::AgentLivenessChanged* event);
 
+  // That much time before `now` counts against nobody, because nobody could be heard.
+  void Prolong(absl::Duration duration, absl::Time now);
+
   // What the core must be told by now.
   std::vector<core::AgentLivenessChanged> Check(absl::Time now);
 

@@ -43,6 +43,19 @@ TEST(LivenessWatchTest, TellsWhenAnAgentStopsTakingWork) {
   EXPECT_FALSE(watch.Seen("a", false, At(2), &event));
 }
 
+TEST(LivenessWatchTest, TimeInWhichNobodyWasHeardCountsAgainstNobody) {
+  LivenessWatch watch({absl::Seconds(6), absl::Seconds(30)});
+  core::AgentLivenessChanged event;
+  watch.Seen("quiet", true, At(0), &event);
+  watch.Seen("fresh", true, At(60), &event);
+  watch.Prolong(absl::Seconds(57), At(60));
+  EXPECT_TRUE(watch.Check(At(62)).empty());
+  auto changes = watch.Check(At(63));
+  ASSERT_EQ(changes.size(), 1u);
+  EXPECT_EQ(changes[0].agent, "quiet");
+  EXPECT_EQ(watch.LastSeen("fresh"), At(60)) << "a lease never begins in the future";
+}
+
 TEST(LivenessWatchTest, AgentsAreJudgedEachByItsOwnHeartbeats) {
   LivenessWatch watch({});
   core::AgentLivenessChanged event;

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,12 +13,13 @@
 namespace rally::controller {
 namespace {
 
-// How long a full disk is left alone before the journal is tried again.
-constexpr absl::Duration kFullDiskRetry = absl::Milliseconds(200);
-
 // Turning a build into a message costs time in proportion to its steps. Watchers of one build get
 // at most this share of the loop's time.
 constexpr int kPublicationShare = 20;
+
+// Awake later than this after the time that was meant: the process was stopped, or the journal
+// stood still. Whatever agents said meanwhile has not been heard.
+constexpr absl::Duration kTolerableDelay = absl::Seconds(1);
 
 absl::Duration BootTime() {
   timespec now;
@@ -25,14 +27,28 @@ absl::Duration BootTime() {
   return absl::DurationFromTimespec(now);
 }
 
+const std::string& AgentOf(const core::Command& command) {
+  return std::visit(
+      [](const auto& concrete) -> const std::string& {
+        using Concrete = std::decay_t<decltype(concrete)>;
+        static const std::string none;
+        if constexpr (std::is_same_v<Concrete, core::JoinTrees> ||
+                      std::is_same_v<Concrete, core::BuildChanged>) {
+          return none;
+        } else {
+          return concrete.agent;
+        }
+      },
+      command);
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Loop>> Loop::Start(const Options& options,
-                                                  std::unique_ptr<store::Journal> journal,
-                                                  CommandSink* sink) {
+absl::StatusOr<std::unique_ptr<Loop>> Loop::Open(const Options& options,
+                                                 std::unique_ptr<store::Journal> journal,
+                                                 CommandSink* sink) {
   auto loop = std::unique_ptr<Loop>(new Loop(options, std::move(journal), sink));
   if (absl::Status status = loop->Recover(); !status.ok()) return status;
-  loop->thread_ = std::thread([raw = loop.get()] { raw->Run(); });
   return loop;
 }
 
@@ -41,83 +57,77 @@ Loop::Loop(const Options& options, std::unique_ptr<store::Journal> journal, Comm
       journal_(std::move(journal)),
       sink_(sink),
       core_(options.core),
-      liveness_(options.liveness) {}
+      liveness_(options.liveness),
+      clock_start_(absl::Now()),
+      clock_boot_(BootTime()),
+      mailbox_(options.mailbox_capacity) {}
 
 Loop::~Loop() {
-  {
-    absl::MutexLock lock(&mutex_);
-    stopping_ = true;
-  }
+  mailbox_.Close();
   if (thread_.joinable()) thread_.join();
 }
 
 absl::Status Loop::Recover() {
-  absl::Status status = journal_->Replay([this](const v1::JournalEvent& record) {
+  absl::Time newest = absl::InfinitePast();
+  absl::Status status = journal_->Replay([&](const v1::JournalEvent& record) {
     absl::StatusOr<wire::TimedEvent> timed = wire::FromProto(record);
     if (!timed.ok()) return timed.status();
-    last_now_ = std::max(last_now_, timed->time);
+    newest = std::max(newest, timed->time);
     ++replayed_;
     // Commands were executed before, or are given again once agents say Hello.
     absl::Status applied = core_.Apply(timed->event, timed->time).status();
-    if (!applied.ok()) {
-      return absl::DataLossError(
-          absl::StrCat("event ", replayed_, " of the journal doesn't apply: ", applied.message()));
-    }
+    // The core refused it when it was new, too, and went on.
+    LOG_IF(ERROR, !applied.ok()) << "event " << replayed_ << " of the journal: " << applied;
     return absl::OkStatus();
   });
   if (!status.ok()) return status;
   absl::StatusOr<int64_t> epoch = journal_->NextEpoch();
   if (!epoch.ok()) return epoch.status();
   epoch_ = *epoch;
+  // The times of the journal never go back, also when the wall clock was set back meanwhile.
+  clock_start_ = std::max(clock_start_, newest);
   pending_.push_back({core::ControllerStarted{epoch_}, nullptr});
-  const absl::Time now = Now();
-  for (const auto& [name, agent] : core_.Agents()) {
-    core::AgentLivenessChanged ignored;
-    if (agent.liveness != core::Liveness::kLost) liveness_.Seen(name, true, now, &ignored);
-  }
   return absl::OkStatus();
+}
+
+void Loop::Start() {
+  thread_ = std::thread([this] { Run(); });
 }
 
 absl::Time Loop::Now() {
   // The wall clock of the start, moved on by the boot clock: a step of the wall clock changes no
-  // timeout, and the times of the journal never go back.
-  static const absl::Time start = absl::Now();
-  static const absl::Duration boot = BootTime();
-  last_now_ = std::max(last_now_, start + (BootTime() - boot));
-  return last_now_;
+  // timeout.
+  return clock_start_ + (BootTime() - clock_boot_);
 }
 
-bool Loop::Push(Item item) {
-  absl::MutexLock lock(&mutex_);
-  mutex_.Await(absl::Condition(
-      +[](Loop* loop) ABSL_EXCLUSIVE_LOCKS_REQUIRED(loop->mutex_) {
-        return loop->stopping_ || loop->mailbox_.size() < loop->options_.mailbox_capacity;
-      },
-      this));
-  if (stopping_) return false;
-  mailbox_.push_back(std::move(item));
-  return true;
+bool Loop::TryPost(core::Event event) {
+  return mailbox_.Put(std::move(event), Kind::kReport, /*must=*/false);
 }
 
-bool Loop::Post(core::Event event) { return Push(std::move(event)); }
+bool Loop::Post(core::Event event) {
+  return mailbox_.Put(std::move(event), Kind::kReport, /*must=*/true);
+}
 
 bool Loop::PostProposal(Proposal proposal, Done done) {
-  return Push(ProposalItem{std::move(proposal), std::move(done)});
+  return mailbox_.Put(ProposalItem{std::move(proposal), std::move(done)}, Kind::kAsk,
+                      /*must=*/false);
 }
 
 bool Loop::Query(std::function<void(const core::Core&)> query) {
-  return Push(QueryItem{std::move(query)});
+  return mailbox_.Put(QueryItem{std::move(query)}, Kind::kAsk, /*must=*/false);
 }
 
 bool Loop::Heartbeat(std::string agent, bool accepts_work) {
-  return Push(HeartbeatItem{std::move(agent), accepts_work});
+  return mailbox_.Put(HeartbeatItem{std::move(agent), accepts_work}, Kind::kAsk, /*must=*/false);
 }
 
 absl::Time Loop::NextDeadline() const {
-  absl::Time next = std::min({core_.NextDeadline(), liveness_.NextDeadline(), retry_flush_at_});
+  absl::Time next = liveness_.NextDeadline();
+  // What the core wants to do in time needs the journal as well.
+  next = std::min(next, IsBlocked() ? retry_flush_at_ : core_.NextDeadline());
   for (const std::string& id : changed_builds_) {
-    if (auto it = publications_.find(id); it != publications_.end()) {
-      next = std::min(next, it->second.not_before);
+    if (auto it = publish_not_before_.find(id); it != publish_not_before_.end()) {
+      next = std::min(next, it->second);
     }
   }
   return next;
@@ -125,126 +135,176 @@ absl::Time Loop::NextDeadline() const {
 
 std::deque<Loop::Item> Loop::Take() {
   const absl::Time deadline = NextDeadline();
-  const absl::Duration wait =
-      deadline == absl::InfiniteFuture() ? absl::InfiniteDuration() : deadline - Now();
-  absl::MutexLock lock(&mutex_);
-  mutex_.AwaitWithTimeout(absl::Condition(
-                              +[](Loop* loop) ABSL_EXCLUSIVE_LOCKS_REQUIRED(loop->mutex_) {
-                                return loop->stopping_ || !loop->mailbox_.empty();
-                              },
-                              this),
-                          std::max(wait, absl::ZeroDuration()));
-  std::deque<Item> batch;
-  while (!mailbox_.empty() && batch.size() < options_.batch_limit) {
-    batch.push_back(std::move(mailbox_.front()));
-    mailbox_.pop_front();
-  }
-  return batch;
+  awake_by_ = std::max(timers_seen_, deadline);
+  return mailbox_.Take(options_.batch_limit, deadline - Now(), /*reports=*/!IsBlocked());
 }
 
 void Loop::Run() {
+  timers_seen_ = Now();
+  // No agent is lost because the controller was away: its lease starts in full.
+  for (const auto& [name, agent] : core_.Agents()) {
+    core::AgentLivenessChanged ignored;
+    if (agent.liveness != core::Liveness::kLost) liveness_.Seen(name, true, timers_seen_, &ignored);
+  }
   Flush();  // ControllerStarted
-  while (true) {
-    {
-      absl::MutexLock lock(&mutex_);
-      if (stopping_) return;
-    }
-    std::deque<Item> batch = Take();
-    for (Item& item : batch) Process(std::move(item));
+  while (!mailbox_.closed()) {
+    Process(Take());
     FireTimers();
     Flush();
     PublishChanged();
   }
 }
 
-void Loop::Process(Item item) {
-  if (auto* event = std::get_if<core::Event>(&item)) {
-    if (auto* connected = std::get_if<core::AgentConnected>(event)) {
+void Loop::Process(std::deque<Item> batch) {
+  // Reports first, so that one transaction keeps all of them: nobody waits for an answer to his
+  // own report before he asks.
+  std::deque<Item> asks;
+  for (Item& item : batch) {
+    if (auto* event = std::get_if<core::Event>(&item)) {
+      TakeIn(std::move(*event));
+    } else if (auto* heartbeat = std::get_if<HeartbeatItem>(&item)) {
+      // An agent whose Hello still waits for the journal is not known yet.
       core::AgentLivenessChanged change;
-      if (liveness_.Seen(connected->agent, true, Now(), &change)) {
-        pending_.push_back({change, nullptr});
+      if (LastSeen(heartbeat->agent) != absl::InfinitePast() &&
+          liveness_.Seen(heartbeat->agent, heartbeat->accepts_work, Now(), &change)) {
+        AddLiveness(std::move(change));
       }
-    }
-    pending_.push_back({std::move(*event), nullptr});
-  } else if (auto* proposal = std::get_if<ProposalItem>(&item)) {
-    Flush();  // it decides on the state that includes all before it
-    std::optional<core::Event> proposed = proposal->proposal(core_);
-    if (proposed.has_value()) {
-      pending_.push_back({*std::move(proposed), std::move(proposal->done)});
     } else {
-      proposal->done(absl::OkStatus(), core_);
-    }
-  } else if (auto* query = std::get_if<QueryItem>(&item)) {
-    Flush();
-    query->query(core_);
-  } else if (auto* heartbeat = std::get_if<HeartbeatItem>(&item)) {
-    core::AgentLivenessChanged change;
-    if (liveness_.Seen(heartbeat->agent, heartbeat->accepts_work, Now(), &change)) {
-      pending_.push_back({change, nullptr});
+      asks.push_back(std::move(item));
     }
   }
+  for (Item& item : asks) {
+    Flush();  // each decides on the state that includes all before it
+    if (auto* query = std::get_if<QueryItem>(&item)) {
+      query->query(core_);
+    } else {
+      Answer(std::get<ProposalItem>(std::move(item)));
+    }
+  }
+}
+
+void Loop::TakeIn(core::Event event) {
+  if (auto* connected = std::get_if<core::AgentConnected>(&event)) {
+    core::AgentLivenessChanged change;
+    if (liveness_.Seen(connected->agent, true, Now(), &change)) AddLiveness(std::move(change));
+  }
+  pending_.push_back({std::move(event), nullptr});
+}
+
+void Loop::Answer(ProposalItem proposal) {
+  std::optional<core::Event> event = proposal.proposal(core_);
+  if (!event.has_value()) {
+    proposal.done(absl::OkStatus(), core_);
+  } else if (IsBlocked()) {
+    proposal.done(journal_error_, core_);
+  } else {
+    pending_.push_back({*std::move(event), std::move(proposal.done)});
+  }
+}
+
+void Loop::AddLiveness(core::AgentLivenessChanged change) {
+  // While the journal is full only the last word about each agent is kept.
+  for (Pending& pending : pending_) {
+    auto* earlier = std::get_if<core::AgentLivenessChanged>(&pending.event);
+    if (IsBlocked() && earlier != nullptr && earlier->agent == change.agent) {
+      *earlier = std::move(change);
+      return;
+    }
+  }
+  pending_.push_back({std::move(change), nullptr});
 }
 
 void Loop::FireTimers() {
   const absl::Time now = Now();
+  if (now - awake_by_ > kTolerableDelay) {
+    LOG(WARNING) << "the controller stood still for " << now - awake_by_
+                 << "; the leases of agents are prolonged by that";
+    liveness_.Prolong(now - awake_by_, now);
+  }
+  timers_seen_ = now;
   for (core::AgentLivenessChanged& change : liveness_.Check(now)) {
     LOG(WARNING) << "agent=" << change.agent
                  << (change.liveness == core::Liveness::kLost ? " is lost" : " is suspect")
                  << ": no heartbeat";
-    pending_.push_back({std::move(change), nullptr});
+    AddLiveness(std::move(change));
   }
-  if (core_.NextDeadline() <= now) pending_.push_back({core::TimerFired{}, nullptr});
+  if (!IsBlocked() && core_.NextDeadline() <= now) {
+    pending_.push_back({core::TimerFired{}, nullptr});
+  }
 }
 
 void Loop::Flush() {
-  retry_flush_at_ = absl::InfiniteFuture();
-  if (pending_.empty()) return;
   const absl::Time now = Now();
-  std::vector<v1::JournalEvent> records;
-  records.reserve(pending_.size());
-  for (const Pending& pending : pending_) records.push_back(wire::ToProto(pending.event, now));
-  if (absl::Status status = journal_->Append(records); !status.ok()) {
-    LOG(ERROR) << "the journal can't be written: " << status;
-    // Nothing was kept. What agents reported stays here until it can be; people are told.
-    std::vector<Pending> kept;
-    for (Pending& pending : pending_) {
-      if (pending.done != nullptr) {
-        pending.done(status, core_);
-      } else if (!std::holds_alternative<core::TimerFired>(pending.event)) {
-        kept.push_back(std::move(pending));
-      }
+  if (IsBlocked() && now < retry_flush_at_) return;
+  if (!pending_.empty()) {
+    std::vector<v1::JournalEvent> records;
+    records.reserve(pending_.size());
+    for (const Pending& pending : pending_) records.push_back(wire::ToProto(pending.event, now));
+    if (absl::Status status = journal_->Append(records); !status.ok()) {
+      OnJournalFailure(status);
+      return;
     }
-    pending_ = std::move(kept);
-    retry_flush_at_ = now + kFullDiskRetry;
-    return;
   }
-  std::vector<Pending> batch = std::move(pending_);
-  pending_.clear();
+  LOG_IF(INFO, IsBlocked()) << "the journal can be written again";
+  retry_flush_at_ = absl::InfiniteFuture();
+  std::vector<Pending> batch = std::exchange(pending_, {});
   for (Pending& pending : batch) {
     ApplyOne(pending.event, now);
     if (pending.done != nullptr) pending.done(absl::OkStatus(), core_);
   }
 }
 
+void Loop::OnJournalFailure(const absl::Status& status) {
+  LOG_IF(ERROR, !IsBlocked()) << "the journal can't be written, nothing changes until it can: "
+                              << status;
+  journal_error_ = status;
+  retry_flush_at_ = Now() + options_.journal_retry;
+  // Nothing was kept. What agents reported stays here until it can be; people are told.
+  std::vector<Pending> kept;
+  for (Pending& pending : std::exchange(pending_, {})) {
+    if (pending.done != nullptr) {
+      pending.done(status, core_);
+    } else if (!std::holds_alternative<core::TimerFired>(pending.event)) {
+      kept.push_back(std::move(pending));
+    }
+  }
+  pending_ = std::move(kept);
+}
+
 void Loop::ApplyOne(const core::Event& event, absl::Time now) {
+  auto* ended = std::get_if<core::AttemptEnded>(&event);
+  const bool ends_log = ended != nullptr && EndsCurrentAttempt(*ended);
   absl::StatusOr<std::vector<core::Command>> commands = core_.Apply(event, now);
   if (!commands.ok()) {
     LOG(ERROR) << "an event was refused: " << commands.status();
     return;
   }
   for (const core::Command& command : *commands) Execute(command);
-  if (auto* ended = std::get_if<core::AttemptEnded>(&event)) {
+  if (ends_log) {
     sink_->LogEnds(ended->key, ended->log_end);
-  } else if (auto* rejected = std::get_if<core::AttemptRejected>(&event)) {
-    sink_->LogEnds(rejected->key, -1);
   } else if (auto* change = std::get_if<core::AgentLivenessChanged>(&event);
              change != nullptr && change->liveness == core::Liveness::kLost) {
-    for (const core::Build* build : core_.Builds()) {
-      for (size_t i = 0; i < build->steps.size(); ++i) {
-        const core::Step& step = build->steps[i];
-        if (step.attempt > 0 && step.agent == change->agent) {
-          sink_->LogEnds({build->id, static_cast<int>(i), step.attempt}, -1);
-        }
+    EndLogsOf(change->agent);
+  }
+}
+
+// Agents speak of attempts that were given to others, and of some that never were.
+bool Loop::EndsCurrentAttempt(const core::AttemptEnded& event) const {
+  const core::Build* build = core_.FindBuild(event.key.build_id);
+  if (build == nullptr || event.key.step < 0 || event.key.step >= build->steps.size()) return false;
+  const core::Step& step = build->steps[event.key.step];
+  return step.attempt == event.key.attempt && step.agent == event.agent &&
+         !core::IsTerminal(step.status);
+}
+
+// Who follows the log of a step that the agent ran waits for a rest that won't come.
+void Loop::EndLogsOf(const std::string& lost_agent) {
+  for (const core::Build* build : core_.Builds()) {
+    if (!sink_->IsWatched(build->id)) continue;
+    for (size_t i = 0; i < build->steps.size(); ++i) {
+      const core::Step& step = build->steps[i];
+      if (step.attempt > 0 && step.agent == lost_agent) {
+        sink_->LogEnds({build->id, static_cast<int>(i), step.attempt}, -1);
       }
     }
   }
@@ -260,22 +320,11 @@ void Loop::Execute(const core::Command& command) {
     }
     changed_builds_.push_back(changed->build_id);
   } else {
-    const std::string& agent = std::visit(
-        [](const auto& c) -> const std::string& {
-          static const std::string none;
-          if constexpr (std::is_same_v<std::decay_t<decltype(c)>, core::JoinTrees> ||
-                        std::is_same_v<std::decay_t<decltype(c)>, core::BuildChanged>) {
-            return none;
-          } else {
-            return c.agent;
-          }
-        },
-        command);
     if (auto* prepare = std::get_if<core::SendPrepare>(&command);
-        prepare && prepare->key.attempt > 1) {
+        prepare != nullptr && prepare->key.attempt > 1) {
       sink_->LogEnds({prepare->key.build_id, prepare->key.step, prepare->key.attempt - 1}, -1);
     }
-    sink_->SendToAgent(agent, command, epoch_);
+    sink_->SendToAgent(AgentOf(command), command, epoch_);
   }
 }
 
@@ -288,19 +337,23 @@ void Loop::PublishChanged() {
   for (std::string& id : changed_builds_) {
     const core::Build* build = core_.FindBuild(id);
     if (build == nullptr || !sink_->IsWatched(id)) {
-      publications_.erase(id);
+      publish_not_before_.erase(id);
       continue;
     }
+    const bool ended = core::IsTerminal(build->status);
     const absl::Time before = Now();
-    Publication& publication = publications_[id];
-    if (before < publication.not_before && !core::IsTerminal(build->status)) {
+    if (auto it = publish_not_before_.find(id);
+        it != publish_not_before_.end() && before < it->second && !ended) {
       later.push_back(std::move(id));
       continue;
     }
     sink_->Publish(*build);
     const absl::Time after = Now();
-    publication.not_before = after + kPublicationShare * (after - before);
-    if (core::IsTerminal(build->status)) publications_.erase(id);
+    if (ended) {
+      publish_not_before_.erase(id);
+    } else {
+      publish_not_before_[id] = after + kPublicationShare * (after - before);
+    }
   }
   changed_builds_ = std::move(later);
 }

@@ -1,7 +1,6 @@
 #ifndef RALLY_CONTROLLER_LOOP_LOOP_H_
 #define RALLY_CONTROLLER_LOOP_LOOP_H_
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -10,14 +9,13 @@
 #include <variant>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "controller/core/core.h"
 #include "controller/loop/liveness_watch.h"
+#include "controller/loop/mailbox.h"
 #include "controller/store/journal.h"
 
 namespace rally::controller {
@@ -32,23 +30,28 @@ class CommandSink {
   virtual void Join(core::JoinTrees join) = 0;
   virtual bool IsWatched(const std::string& build_id) = 0;
   virtual void Publish(const core::Build& build) = 0;
-  // Nothing will be appended to the attempt's log beyond `log_end`; -1: beyond what is there.
+  // Nothing will be appended to the attempt's log beyond `log_end`; -1: beyond what is there, as
+  // far as anybody can tell.
   virtual void LogEnds(const core::AttemptKey& key, int64_t log_end) = 0;
 };
 
 // The one thread that owns every build. It takes events from a bounded mailbox in batches, appends
 // them to the journal in one transaction, applies them to the core and executes the commands. It
-// does no network I/O; the journal is the only thing that it waits for.
+// does no network I/O; the journal is the only thing that it waits for. While the journal is full,
+// what agents report waits, questions are answered, and what would change something is refused.
 //
 // Ownership: owns the core and the journal; the sink must outlive it.
-// Threads: Post, PostProposal, Query and Heartbeat may be called from any thread; callbacks run on
-//   the loop thread and must not block.
-// Blocking: Post blocks while the mailbox is full (that is the back-pressure on agents).
+// Threads: all methods but Start may be called from any thread, unless they say otherwise;
+//   callbacks run on the loop thread and must not block.
+// Blocking: Open reads the journal; nothing else blocks. What returns a bool returns false, and
+//   takes nothing, when the loop is stopping or has too much to do.
 class Loop {
  public:
   struct Options {
-    size_t mailbox_capacity = 8192;
+    size_t mailbox_capacity = 32768;
     size_t batch_limit = 512;
+    // How long a journal that could not be written is left alone.
+    absl::Duration journal_retry = absl::Milliseconds(200);
     core::CoreOptions core;
     LivenessWatch::Options liveness;
   };
@@ -57,17 +60,23 @@ class Loop {
   using Proposal = std::function<std::optional<core::Event>(const core::Core&)>;
   using Done = std::function<void(const absl::Status&, const core::Core&)>;
 
-  // Replays the journal, becomes the writer of a new epoch, and starts the thread.
-  static absl::StatusOr<std::unique_ptr<Loop>> Start(const Options& options,
-                                                     std::unique_ptr<store::Journal> journal,
-                                                     CommandSink* sink);
+  // Replays the journal and becomes the writer of a new epoch. Nothing is done before Start.
+  static absl::StatusOr<std::unique_ptr<Loop>> Open(const Options& options,
+                                                    std::unique_ptr<store::Journal> journal,
+                                                    CommandSink* sink);
   // Stops the thread. Items still in the mailbox are dropped: their senders ask again.
   ~Loop();
 
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  // False when the loop is stopping.
+  // Starts the thread. From here on the sink is called.
+  void Start();
+
+  // For what agents report.
+  bool TryPost(core::Event event);
+  // For what the controller itself brings about, whose number live sessions and steps bound:
+  // refused only when the loop is stopping.
   bool Post(core::Event event);
 
   // `done` is called after the proposal's event, if it made one, is durable and applied, or with
@@ -78,6 +87,9 @@ class Loop {
 
   // A sign of life of an agent; not journalled unless it changes something.
   bool Heartbeat(std::string agent, bool accepts_work);
+
+  // Loop thread only: for queries. InfinitePast when there was no sign of life since the start.
+  absl::Time LastSeen(const std::string& agent) const { return liveness_.LastSeen(agent); }
 
   int64_t epoch() const { return epoch_; }
   // Events that the start replayed.
@@ -96,6 +108,7 @@ class Loop {
     bool accepts_work;
   };
   using Item = std::variant<core::Event, ProposalItem, QueryItem, HeartbeatItem>;
+  using Kind = Mailbox<Item>::Kind;
 
   // An event of the batch, with whom to tell.
   struct Pending {
@@ -106,15 +119,21 @@ class Loop {
   Loop(const Options& options, std::unique_ptr<store::Journal> journal, CommandSink* sink);
 
   absl::Status Recover();
-  bool Push(Item item) ABSL_LOCKS_EXCLUDED(mutex_);
   void Run();
-  std::deque<Item> Take() ABSL_LOCKS_EXCLUDED(mutex_);
-  void Process(Item item);
+  std::deque<Item> Take();
+  void Process(std::deque<Item> batch);
+  void TakeIn(core::Event event);
+  void Answer(ProposalItem proposal);
+  void AddLiveness(core::AgentLivenessChanged change);
   void FireTimers();
-  // Journals and applies what is pending. On a full disk the pending events stay for the next time,
-  // but for proposals, which are refused.
+  // Journals and applies what is pending. When that isn't possible the pending events stay for the
+  // next time, but for proposals, which are refused.
   void Flush();
+  void OnJournalFailure(const absl::Status& status);
+  bool IsBlocked() const { return retry_flush_at_ != absl::InfiniteFuture(); }
   void ApplyOne(const core::Event& event, absl::Time now);
+  bool EndsCurrentAttempt(const core::AttemptEnded& event) const;
+  void EndLogsOf(const std::string& lost_agent);
   void Execute(const core::Command& command);
   void PublishChanged();
   absl::Time Now();
@@ -123,25 +142,28 @@ class Loop {
   const Options options_;
   const std::unique_ptr<store::Journal> journal_;
   CommandSink* const sink_;
-
-  // Loop thread only.
-  core::Core core_;
-  LivenessWatch liveness_;
-  std::vector<Pending> pending_;
-  absl::Time last_now_ = absl::InfinitePast();
-  absl::Time retry_flush_at_ = absl::InfiniteFuture();
-  struct Publication {
-    absl::Time not_before = absl::InfinitePast();
-  };
-  absl::flat_hash_map<std::string, Publication> publications_;
-  std::vector<std::string> changed_builds_;
-
   int64_t epoch_ = 0;
   int64_t replayed_ = 0;
 
-  absl::Mutex mutex_;
-  std::deque<Item> mailbox_ ABSL_GUARDED_BY(mutex_);
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  // Loop thread only, once it runs.
+  core::Core core_;
+  LivenessWatch liveness_;
+  std::vector<Pending> pending_;
+  // The clock: a wall time, and the boot time at which it was true.
+  absl::Time clock_start_;
+  absl::Duration clock_boot_;
+  // While the journal can't be written: when to try again, and why it can't.
+  absl::Time retry_flush_at_ = absl::InfiniteFuture();
+  absl::Status journal_error_;
+  // When the timers were looked at last, and by when it was meant to do so again. Later than that
+  // means that the thread was kept from running.
+  absl::Time timers_seen_ = absl::InfinitePast();
+  absl::Time awake_by_ = absl::InfiniteFuture();
+  // When a build that is watched may be turned into a message again.
+  absl::flat_hash_map<std::string, absl::Time> publish_not_before_;
+  std::vector<std::string> changed_builds_;
+
+  Mailbox<Item> mailbox_;
   std::thread thread_;
 };
 

@@ -1,5 +1,6 @@
 #include "controller/store/sqlite_journal.h"
 
+#include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -87,6 +88,8 @@ absl::Status SqliteJournal::Initialise() {
 }
 
 absl::Status SqliteJournal::Append(absl::Span<const v1::JournalEvent> events) {
+  // A transaction that could be neither committed nor rolled back must not swallow this one.
+  if (sqlite3_get_autocommit(db_) == 0) Execute("ROLLBACK").IgnoreError();
   if (absl::Status status = Execute("BEGIN IMMEDIATE"); !status.ok()) return status;
   std::string bytes;
   for (const v1::JournalEvent& event : events) {
@@ -154,8 +157,9 @@ absl::Status SqliteJournal::Error(const char* doing) const {
       return absl::DataLossError(text);
     case SQLITE_IOERR:
       // After a failed fsync the kernel may have dropped the pages: only reading the disk anew
-      // tells what is there, and that is what a restart does.
-      if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) {
+      // tells what is there, and that is what a restart does. The same for a disk that fails.
+      if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC ||
+          sqlite3_system_errno(db_) == EIO) {
         LOG(FATAL) << text << ": what is durable is unknown, stopping";
       }
       return absl::ResourceExhaustedError(text);
