@@ -66,7 +66,9 @@ struct StepTrees {
   Digest output;
 };
 
-// Join context + deltas on a worker thread and post TreeJoined. `step` -1 is the final workspace.
+// Join base + deltas on a worker thread and post TreeJoined with the same step. `step` -1 is the
+// final workspace. The base is the context, or a later tree that every delta's step came after.
+// Other steps with the same dependencies as `step` use the joined tree too.
 struct JoinTrees {
   std::string build_id;
   int step = 0;

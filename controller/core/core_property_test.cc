@@ -160,6 +160,7 @@ class Fleet {
   struct End {
     StepStatus status;
     std::optional<int> exit_code;
+    Digest input;
     Digest output;
     int attempt;
   };
@@ -631,8 +632,8 @@ class Fleet {
           continue;
         }
         EXPECT_EQ(step.early, false);
-        auto [end, is_new] =
-            ends_.try_emplace(name, End{step.status, step.exit_code, step.output, step.attempt});
+        auto [end, is_new] = ends_.try_emplace(
+            name, End{step.status, step.exit_code, step.input, step.output, step.attempt});
         if (is_new) {
           ++seen_[absl::StrCat("step ", ToString(step.status))];
           if (step.infrastructure_failures > 0) {
@@ -648,6 +649,7 @@ class Fleet {
         }
         EXPECT_EQ(end->second.status, step.status) << "4";
         EXPECT_EQ(end->second.exit_code, step.exit_code) << "4";
+        EXPECT_EQ(end->second.input, step.input) << "4";
         EXPECT_EQ(end->second.output, step.output) << "4";
         EXPECT_EQ(end->second.attempt, step.attempt) << "5";
       }
