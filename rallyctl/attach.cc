@@ -12,21 +12,33 @@ namespace rally::rallyctl {
 
 absl::StatusOr<std::optional<v1::Build>> Attach(Invocation& invocation, Connection& connection,
                                                 const std::string& build_id) {
+  std::unique_ptr<Interrupts> interrupts;
+  auto build = Attach(invocation, connection, build_id, [&interrupts](BuildFollower* follower) {
+    interrupts = follower == nullptr
+                     ? nullptr
+                     : std::make_unique<Interrupts>([follower](int) { follower->Interrupt(); });
+  });
+  if (build.ok() && !build->has_value()) {
+    invocation.Say(absl::StrCat("left build ", build_id, ", which goes on"));
+    invocation.Say(absl::StrCat("come back:  rallyctl watch ", build_id));
+    invocation.Say(absl::StrCat("cancel it:  rallyctl cancel ", build_id));
+  }
+  return build;
+}
+
+absl::StatusOr<std::optional<v1::Build>> Attach(
+    Invocation& invocation, Connection& connection, const std::string& build_id,
+    const std::function<void(BuildFollower*)>& on_follower) {
   Terminal& terminal = invocation.terminal();
   LiveView view(&terminal, {invocation.progress(), invocation.json(), connection.address()});
   FollowOptions options;
   options.build_id = build_id;
   BuildFollower follower(connection.builds(), options, &view);
-  absl::StatusOr<v1::Build> build;
-  {
-    Interrupts interrupts([&follower](int) { follower.Interrupt(); });
-    build = follower.Run();
-  }
+  on_follower(&follower);
+  const absl::StatusOr<v1::Build> build = follower.Run();
+  on_follower(nullptr);
   if (build.status().code() == absl::StatusCode::kCancelled) {
     view.Stop();
-    invocation.Say(absl::StrCat("left build ", build_id, ", which goes on"));
-    invocation.Say(absl::StrCat("come back:  rallyctl watch ", build_id));
-    invocation.Say(absl::StrCat("cancel it:  rallyctl cancel ", build_id));
     return std::nullopt;
   }
   if (!build.ok()) {
@@ -45,7 +57,7 @@ absl::StatusOr<std::optional<v1::Build>> Attach(Invocation& invocation, Connecti
     terminal.Out(*json);
     terminal.Flush();
   }
-  return *std::move(build);
+  return *build;
 }
 
 }  // namespace rally::rallyctl

@@ -1,11 +1,14 @@
 #ifndef RALLY_RALLYCTL_ATTACH_H_
 #define RALLY_RALLYCTL_ATTACH_H_
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "rallyctl/commands/command.h"
+#include "rallyctl/follow/build_follower.h"
 
 namespace rally::rallyctl {
 
@@ -13,6 +16,12 @@ namespace rally::rallyctl {
 // come back was said. With -o json the build is printed on standard output at the end.
 absl::StatusOr<std::optional<v1::Build>> Attach(Invocation& invocation, Connection& connection,
                                                 const std::string& build_id);
+
+// The same for a caller that handles Ctrl-C itself: `on_follower` is given what to interrupt, and
+// null once that is gone. Without a value nothing was said.
+absl::StatusOr<std::optional<v1::Build>> Attach(
+    Invocation& invocation, Connection& connection, const std::string& build_id,
+    const std::function<void(BuildFollower*)>& on_follower);
 
 }  // namespace rally::rallyctl
 

@@ -44,6 +44,9 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const ServerSetting
 }
 
 absl::Status Connection::Unreachable(absl::string_view why) const {
+  // "failed to connect to all addresses; last error: UNKNOWN: ...: Connection refused"
+  const size_t last = why.find("last error: ");
+  if (last != absl::string_view::npos) why.remove_prefix(why.rfind(": ") + 2);
   return absl::UnavailableError(absl::StrCat(
       "cannot reach the controller at ", settings_.address, ": ", why,
       "\nIs rally-controller running there? --server or RALLY_SERVER names another one; "

@@ -2,6 +2,7 @@
 
 #include "glog/logging.h"
 #include "rallyctl/command_line.h"
+#include "rallyctl/run/run.h"
 #include "rallyctl/terminal.h"
 
 int main(int argc, char** argv) {
@@ -15,5 +16,5 @@ int main(int argc, char** argv) {
   rally::rallyctl::Terminal::Options options;
   options.colour_allowed = no_color == nullptr || no_color[0] == '\0';
   rally::rallyctl::Terminal terminal(options);
-  return rally::rallyctl::RunCommandLine(argc, argv, &terminal);
+  return rally::rallyctl::RunCommandLine(argc, argv, &terminal, {rally::rallyctl::AddRun});
 }

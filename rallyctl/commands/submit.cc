@@ -42,9 +42,10 @@ absl::StatusOr<ExitStatus> Submit(Invocation& invocation, Flags flags) {
   if (!connection.ok()) return connection.status();
   auto response = SubmitBuild(invocation, **connection, *pipeline, flags.submission);
   if (!response.ok()) return response.status();
-  invocation.Say(
-      absl::StrCat("build ", response->build_id(),
-                   response->existed() ? " was submitted before with this key" : " accepted"));
+  invocation.Say(absl::StrCat("build ", response->build_id(),
+                              response->existed() && !flags.submission.key.empty()
+                                  ? " was submitted before with this key"
+                                  : " accepted"));
   if (flags.detach) {
     nlohmann::ordered_json json;
     json["build_id"] = response->build_id();

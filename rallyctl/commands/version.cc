@@ -1,10 +1,10 @@
+#include "common/version.h"
+
 #include "absl/strings/str_cat.h"
 #include "rallyctl/commands/command.h"
 
 namespace rally::rallyctl {
 namespace {
-
-constexpr char kVersion[] = "0.1.0";
 
 absl::StatusOr<ExitStatus> Version(Invocation& invocation) {
   if (absl::Status status = invocation.CheckTextOrJson(); !status.ok()) return status;

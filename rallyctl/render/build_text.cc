@@ -11,8 +11,9 @@ namespace rally::rallyctl {
 namespace {
 
 // "-" for a phase that a step never went through.
-std::string PhaseText(bool known, const google::protobuf::Duration& duration) {
-  return known ? DurationText(FromProto(duration)) : "-";
+std::string PhaseText(const google::protobuf::Duration& duration) {
+  const absl::Duration took = FromProto(duration);
+  return took > absl::ZeroDuration() ? DurationText(took) : "-";
 }
 
 std::string ShortDigest(const v1::Digest& digest) {
@@ -31,12 +32,12 @@ std::vector<Cell> StepRow(const v1::Step& step) {
       {std::string(Word(step.status())), ColourOf(step.status())},
       {step.agent().empty() ? "-" : step.agent()},
       {exit, step.has_exit_code() && step.exit_code() != 0 ? Colour::kRed : Colour::kNone},
-      {PhaseText(phases.has_queued(), phases.queued())},
-      {PhaseText(phases.has_pulling(), phases.pulling())},
-      {PhaseText(phases.has_creating(), phases.creating())},
-      {PhaseText(phases.has_restoring(), phases.restoring())},
-      {PhaseText(phases.has_running(), phases.running())},
-      {PhaseText(phases.has_capturing(), phases.capturing())},
+      {PhaseText(phases.queued())},
+      {PhaseText(phases.pulling())},
+      {PhaseText(phases.creating())},
+      {PhaseText(phases.restoring())},
+      {PhaseText(phases.running())},
+      {PhaseText(phases.capturing())},
       {step.has_phases() && RanAtAll(step) ? DurationText(TotalOfPhases(phases)) : "-"},
   };
 }
@@ -126,7 +127,7 @@ std::string RenderBuildPage(const v1::Build& build, absl::Time now, bool colour)
     const std::string exit = DescribeExit(step);
     if (!exit.empty() && step.exit_code() != 0) lines.push_back(exit);
     if (step.depends_on_size() > 0) {
-      lines.push_back(absl::StrCat("waits for:  ", absl::StrJoin(step.depends_on(), ", ")));
+      lines.push_back(absl::StrCat("depends on: ", absl::StrJoin(step.depends_on(), ", ")));
     }
     if (!step.image().empty()) {
       lines.push_back(absl::StrCat("image:      ", step.image(),
@@ -199,7 +200,7 @@ std::string DescribeExit(const v1::Step& step) {
 
 std::string DescribeChange(const v1::Step& step) {
   const std::string took =
-      step.phases().has_running()
+      FromProto(step.phases().running()) > absl::ZeroDuration()
           ? absl::StrCat(" in ", DurationText(FromProto(step.phases().running())))
           : "";
   const std::string why = step.message().empty() ? "" : absl::StrCat(": ", step.message());

@@ -123,7 +123,7 @@ TEST(StepTableTest, ShowsEachPhaseAndDashesForWhatNeverWas) {
   EXPECT_EQ(RenderStepTable(FailedBuild(), false),
             "STEP     STATUS     AGENT       EXIT  QUEUED  PULLING  CREATING  RESTORING  RUNNING  "
             "CAPTURING  TOTAL\n"
-            "compile  succeeded  agent-1        0     2ms    340ms      20ms        0ms     1.2s  "
+            "compile  succeeded  agent-1        0     2ms    340ms      20ms          -     1.2s  "
             "      5ms   1.6s\n"
             "test     failed     agent-2  137 oom       -        -         -          -    1m03s  "
             "        -  1m03s\n"
@@ -173,7 +173,7 @@ TEST(BuildPageTest, SaysWhyStepsAreInTheirState) {
   const std::string page = RenderBuildPage(FailedBuild(), kNow, false);
   EXPECT_NE(page.find("Build:       b1\nStatus:      failed\n"), std::string::npos) << page;
   EXPECT_NE(page.find("Submitted:   1970-01-12 13:46:40 UTC\n"), std::string::npos) << page;
-  EXPECT_NE(page.find("\ndeploy skipped\n  \"test\" exited with 137\n  waits for:  test\n"),
+  EXPECT_NE(page.find("\ndeploy skipped\n  \"test\" exited with 137\n  depends on: test\n"),
             std::string::npos)
       << page;
   EXPECT_NE(page.find("\ntest failed\n  exit code 137, killed because it was out of memory\n"),
