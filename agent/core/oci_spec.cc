@@ -225,8 +225,10 @@ absl::StatusOr<std::string> OciSpecJson(const OciSpecInput& input) {
 
   std::vector<std::string> args = {kInitInContainer, "--workdir", *work_dir, "--"};
   args.insert(args.end(), command->begin(), command->end());
-  json user = {{"uid", input.uid}, {"gid", input.gid}};
-  if (!input.additional_gids.empty()) user["additionalGids"] = input.additional_gids;
+  // The own group among them, so that a file that denies it something can't be had past it.
+  std::vector<uint32_t> gids = {input.gid};
+  gids.insert(gids.end(), input.additional_gids.begin(), input.additional_gids.end());
+  json user = {{"uid", input.uid}, {"gid", input.gid}, {"additionalGids", std::move(gids)}};
 
   const json spec = {
       {"ociVersion", "1.0.2"},

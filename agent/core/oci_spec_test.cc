@@ -90,7 +90,8 @@ TEST(OciSpecTest, AnImageUserHasNoCapabilities) {
   input.gid = 1001;
   input.additional_gids = {5, 7};
   const json process = Spec(input)["process"];
-  EXPECT_EQ(process["user"], json({{"uid", 1000}, {"gid", 1001}, {"additionalGids", {5, 7}}}));
+  EXPECT_EQ(process["user"],
+            json({{"uid", 1000}, {"gid", 1001}, {"additionalGids", {1001, 5, 7}}}));
   for (const char* set : {"bounding", "effective", "permitted", "inheritable", "ambient"}) {
     EXPECT_EQ(process["capabilities"][set], json::array()) << set;
   }

@@ -13,43 +13,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "agent/runtime/container_runtime.h"
+#include "agent/runtime/runtime_under_test.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 // What every ContainerRuntime does, written once: the fake may not differ from containerd. A test
 // binary includes this, implements RuntimeUnderTest and instantiates ContainerRuntimeContract.
 namespace rally::runtime {
-
-// What a test container's process does.
-struct Behaviour {
-  enum class Kind {
-    kExit,           // Ends at once, with `number`.
-    kDieBySignal,    // Kills itself with signal `number`.
-    kRunForever,     // Until a signal ends it.
-    kExitOnTerm,     // Runs until SIGTERM, then exits with `number`.
-    kNotFound,       // Its entry point doesn't exist.
-    kNotExecutable,  // Its entry point is no program.
-    kExhaustMemory,  // Takes more memory than its limit.
-  };
-  Kind kind = Kind::kExit;
-  int number = 0;
-};
-
-class RuntimeUnderTest {
- public:
-  virtual ~RuntimeUnderTest() = default;
-
-  virtual ContainerRuntime& runtime() = 0;
-  // A new runtime object on the same containers, as after a restart of the agent.
-  virtual void Restart() = 0;
-  // A spec with this id that behaves so, everything it needs (image, FIFOs, workspace) in place.
-  virtual ContainerSpec Spec(const std::string& id, Behaviour behaviour) = 0;
-  // A reference that EnsureImage() can get, and one that it can't.
-  virtual std::string KnownImage() = 0;
-  virtual std::string UnknownImage() = 0;
-  // Returns once a kExitOnTerm container is ready for its signal.
-  virtual void AwaitReady(const std::string& id) = 0;
-};
 
 using MakeRuntimeUnderTest = std::function<std::unique_ptr<RuntimeUnderTest>()>;
 
