@@ -117,6 +117,7 @@ INSTANTIATE_TEST_SUITE_P(
         {"ChmodRoot", "chmod 700 .", 0, 0, 0},
         {"Chown", "chown 1234:5678 src/a.c src/deep; chown -h 7 link", 0, 0, 0},
         {"Removed", "rm src/a.c", 0, 0, 1},
+        {"RemovedAndTimeRestored", "rm src/a.c; touch -d '2020-02-03 04:05:06.789' src", 0, 0, 1},
         {"RemovedHidden", "echo > .hidden; rm run.sh", 1, 0, 1},
         {"RemovedDirectory", "rm -r src", 0, 0, 6},
         {"RemovedEverything", "rm -r *", 0, 0, 23},

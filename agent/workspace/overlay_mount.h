@@ -15,7 +15,8 @@ struct OverlayFeatures {
   // fsconfig("lowerdir+"), one call per layer (Linux 6.7). Otherwise mount(2), whose whole option
   // string must stay below a page: the kernel cuts a longer one off without an error.
   bool layer_by_layer = false;
-  // "volatile" (Linux 5.10): umount doesn't sync the upper. See WorkspaceStore on host crashes.
+  // "volatile" (Linux 5.10): umount doesn't sync the upper. A crash of the host may then leave an
+  // upper that looks whole and isn't; AttemptRecord::boot_id is why it is never captured.
   bool volatile_upper = false;
 };
 

@@ -24,6 +24,8 @@ namespace {
 constexpr absl::string_view kOverlayPrefix = "trusted.overlay.";
 // More paths than this are counted, not listed.
 constexpr size_t kMaxListedPaths = 10;
+// Of a path that is too deep.
+constexpr size_t kMaxShownPathBytes = 200;
 
 std::string Printable(const std::string& path) { return absl::CHexEscape(path); }
 
@@ -111,11 +113,6 @@ class UpperWalk {
 
  private:
   absl::Status ReadDirectory(int fd, const std::string& path, int depth, UpperEntry& entry) {
-    if (depth > limits_.max_depth) {
-      return absl::ResourceExhaustedError(absl::StrCat("the workspace is more than ",
-                                                       limits_.max_depth, " directories deep at ",
-                                                       Printable(path.substr(0, 200)), "..."));
-    }
     struct stat stat;
     if (::fstat(fd, &stat) != 0) return WorkspaceErrno("stat", path);
     auto attributes = ReadAttributes(fd, path);
@@ -150,6 +147,12 @@ class UpperWalk {
     if (!valid.ok()) {
       return absl::InvalidArgumentError(absl::StrCat("the workspace can't be captured because of ",
                                                      Printable(path), ": ", valid.message()));
+    }
+    // Counted as everywhere: the components of the deepest path, a file's name being one.
+    if (depth >= limits_.max_depth) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the workspace is more than ", limits_.max_depth, " levels deep at ",
+                       Printable(path.substr(0, kMaxShownPathBytes)), "..."));
     }
     if (++entries_ > limits_.max_entries) {
       return absl::ResourceExhaustedError(absl::StrCat(

@@ -68,11 +68,29 @@ absl::StatusOr<std::string> BootId() {
   return std::string(absl::StripAsciiWhitespace(absl::string_view(id, length)));
 }
 
+// A POSIX lock belongs to the process, not to the descriptor: what the agent forks doesn't keep it.
+absl::StatusOr<FileDescriptor> LockDirectory(const std::string& directory) {
+  const std::string path = absl::StrCat(directory, "/lock");
+  FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file.valid()) return blob::ErrnoStatus(errno, absl::StrCat("opening ", path));
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  if (::fcntl(file.get(), F_SETLK, &lock) == 0) return file;
+  if (errno != EACCES && errno != EAGAIN) {
+    return blob::ErrnoStatus(errno, absl::StrCat("locking ", path));
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "another process uses the workspaces in ", directory,
+      "; is an agent running already? Two agents on a host need two data directories"));
+}
+
 class OverlayWorkspaceStore : public WorkspaceStore {
  public:
-  OverlayWorkspaceStore(std::string directory, int max_layers, OverlayFeatures features,
-                        std::string boot_id, blob::BlobStore* remote)
+  OverlayWorkspaceStore(std::string directory, FileDescriptor lock, int max_layers,
+                        OverlayFeatures features, std::string boot_id, blob::BlobStore* remote)
       : directory_(std::move(directory)),
+        lock_(std::move(lock)),
         max_layers_(static_cast<size_t>(std::max(max_layers, 1))),
         boot_id_(std::move(boot_id)),
         remote_(remote),
@@ -117,6 +135,7 @@ class OverlayWorkspaceStore : public WorkspaceStore {
   void MakeDurableLater();
 
   const std::string directory_;
+  const FileDescriptor lock_;
   const size_t max_layers_;
   const std::string boot_id_;
   blob::BlobStore* const remote_;
@@ -381,12 +400,19 @@ absl::StatusOr<std::unique_ptr<WorkspaceStore>> WorkspaceStore::Open(const Optio
   if (::chmod(options.directory.c_str(), 0700) != 0) {
     return blob::ErrnoStatus(errno, absl::StrCat("chmod ", options.directory));
   }
-  const auto features = ProbeOverlay(options.directory);
+  auto lock = LockDirectory(options.directory);
+  if (!lock.ok()) return lock.status();
+  // Recover removes what a crash in here leaves.
+  const std::string staging = absl::StrCat(options.directory, "/staging");
+  const absl::Status staged = MakeDirectory(staging);
+  if (!staged.ok()) return staged;
+  const auto features = ProbeOverlay(staging);
   if (!features.ok()) return features.status();
   auto boot_id = BootId();
   if (!boot_id.ok()) return boot_id.status();
-  auto store = std::make_unique<OverlayWorkspaceStore>(options.directory, options.max_layers,
-                                                       *features, *std::move(boot_id), remote);
+  auto store = std::make_unique<OverlayWorkspaceStore>(options.directory, *std::move(lock),
+                                                       options.max_layers, *features,
+                                                       *std::move(boot_id), remote);
   const absl::Status recovered = store->Recover();
   if (!recovered.ok()) {
     return absl::Status(

@@ -534,10 +534,53 @@ TEST_F(WorkspaceStoreTest, NamesOfAttemptsCannotLeaveTheirDirectory) {
   }
 }
 
+TEST_F(WorkspaceStoreTest, OneProcessAtATime) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const auto second = WorkspaceStore::Open({StoreDirectory(), 32}, &remote_);
+    ::_exit(absl::IsFailedPrecondition(second.status()) ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
 TEST_F(WorkspaceStoreTest, StoreIsForRootOnly) {
   struct stat stat;
   ASSERT_EQ(::stat(StoreDirectory().c_str(), &stat), 0);
   EXPECT_EQ(stat.st_mode & 07777, 0700);
+}
+
+// As systemd mounts it. A bind below a shared mount joins its peer group unless one takes care, and
+// the overlay would then be there twice.
+TEST(WorkspaceStoreOpenTest, WorksBelowASharedRoot) {
+  TestDirectory directory;
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (::unshare(CLONE_NEWNS) != 0 ||
+        ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount(nullptr, "/", nullptr, MS_REC | MS_SHARED, nullptr) != 0) {
+      ::_exit(1);
+    }
+    blob::MemoryBlobStore remote;
+    auto store = OpenStore(directory.Below("store"), &remote);
+    const auto path = store->CreateMountPoint("b-1-1");
+    if (!path.ok() || !store->Mount("b-1-1", blob::EmptyTreeDigest(), 1000, 1000).ok()) ::_exit(2);
+    if (MountsBelow(directory.path()).size() != 2) ::_exit(3);
+    RunScript(*path, "echo > f");
+    const auto captured = store->Capture("b-1-1", Soon());
+    if (!captured.ok() || captured->added != 1) ::_exit(4);
+    if (MountsBelow(directory.path()).size() != 1) ::_exit(5);
+    if (!store->Discard("b-1-1").ok() || !MountsBelow(directory.path()).empty()) ::_exit(6);
+    store.reset();
+    ::_exit(testing::Test::HasFailure() ? 7 : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(WorkspaceStoreOpenTest, RefusesADirectoryOnAnOverlay) {

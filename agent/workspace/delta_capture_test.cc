@@ -1,0 +1,197 @@
+// Upper directories made by hand: limits, marks of overlayfs, and what no overlay of ours makes.
+
+#include "agent/workspace/delta_capture.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <optional>
+#include <string>
+
+#include "agent/workspace/file_descriptor.h"
+#include "agent/workspace/workspace_fixture.h"
+#include "common/blob/directory.h"
+#include "common/blob/directory_reader.h"
+#include "common/blob/memory_blob_store.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace rally::workspace {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+
+class DeltaCaptureTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    RunScript(directory_.path(),
+              "mkdir -p base/d/e upper; echo one > base/d/one; echo two > base/d/e/two; "
+              "find base upper -exec touch -d 2020-02-03 {} +");
+    base_ = UploadDirectory(directory_.Below("base"), store_);
+  }
+
+  void Upper(const std::string& script) {
+    RunScript(directory_.Below("upper"), script + "; touch -d 2020-02-03 .");
+  }
+  void Mark(const std::string& path, const char* attribute, const std::string& value) {
+    EXPECT_EQ(::setxattr(directory_.Below("upper/" + path).c_str(), attribute, value.data(),
+                         value.size(), 0),
+              0);
+  }
+  void Whiteout(const std::string& path) {
+    EXPECT_EQ(::mknod(directory_.Below("upper/" + path).c_str(), S_IFCHR, makedev(0, 0)), 0);
+  }
+  absl::StatusOr<CapturedDelta> Capture(const blob::TreeLimits& limits = {}) {
+    FileDescriptor upper(::open(directory_.Below("upper").c_str(), O_RDONLY | O_DIRECTORY));
+    return CaptureDelta(upper.get(), base_, reader_, limits);
+  }
+  // What the tree would be if somebody had changed a copy of the base.
+  blob::Digest Expected(const std::string& script) {
+    RunScript(directory_.path(), "rm -rf want; cp -a base want");
+    RunScript(directory_.Below("want"), script);
+    return ScanOf(directory_.Below("want"));
+  }
+
+  TestDirectory directory_;
+  blob::MemoryBlobStore store_;
+  blob::CachingDirectoryReader reader_{&store_};
+  blob::Digest base_;
+};
+
+TEST_F(DeltaCaptureTest, NothingIsTheBase) {
+  const auto delta = Capture();
+  ASSERT_TRUE(delta.ok()) << delta.status();
+  EXPECT_EQ(delta->root, base_);
+  EXPECT_THAT(delta->directories, IsEmpty());
+  EXPECT_THAT(delta->files, IsEmpty());
+}
+
+TEST_F(DeltaCaptureTest, CopiedUpButUnchangedIsTheBase) {
+  Upper("cp -a ../base/. .");
+  const auto delta = Capture();
+  ASSERT_TRUE(delta.ok()) << delta.status();
+  EXPECT_EQ(delta->root, base_);
+  EXPECT_THAT(delta->directories, IsEmpty());
+}
+
+TEST_F(DeltaCaptureTest, OnlyChangedFilesAreListed) {
+  Upper("cp -a ../base/. .; echo new > d/e/two; touch -d 2020-02-03 d/e/two");
+  const auto delta = Capture();
+  ASSERT_TRUE(delta.ok()) << delta.status();
+  EXPECT_THAT(delta->files, ElementsAre(Pair(blob::DigestOf("new\n"), "d/e/two")));
+  EXPECT_EQ(delta->directories.size(), 3);
+}
+
+TEST_F(DeltaCaptureTest, WhiteoutOfWhatTheBaseLacksIsNothing) {
+  Whiteout("ghost");
+  Upper("true");
+  const auto delta = Capture();
+  ASSERT_TRUE(delta.ok()) << delta.status();
+  EXPECT_EQ(delta->root, base_);
+}
+
+TEST_F(DeltaCaptureTest, OpaqueDirectoryHidesTheBase) {
+  Upper("mkdir d; echo x > d/x; touch -d 2020-02-03 d d/x");
+  Mark("d", "trusted.overlay.opaque", "y");
+  const auto delta = Capture();
+  ASSERT_TRUE(delta.ok()) << delta.status();
+  EXPECT_EQ(delta->root, Expected("rm -r d; mkdir d; echo x > d/x; touch -d 2020-02-03 . d d/x"));
+}
+
+// "x" says that whiteouts in it may be extended attributes; it hides nothing.
+TEST_F(DeltaCaptureTest, OnlyYIsOpaque) {
+  Upper("mkdir d; touch -d 2020-02-03 d");
+  Mark("d", "trusted.overlay.opaque", "x");
+  const auto delta = Capture();
+  ASSERT_TRUE(delta.ok()) << delta.status();
+  EXPECT_EQ(delta->root, base_);
+}
+
+TEST_F(DeltaCaptureTest, RedirectsFromTheRootAndWithinADirectory) {
+  Upper("mkdir -p top d/f; touch -d 2020-02-03 top d/f d");
+  Mark("top", "trusted.overlay.redirect", "/d/e");
+  Mark("d/f", "trusted.overlay.redirect", "e");
+  const auto delta = Capture();
+  ASSERT_TRUE(delta.ok()) << delta.status();
+  EXPECT_EQ(delta->root, Expected("cp -a d/e top; cp -a d/e d/f; touch -d 2020-02-03 d ."));
+}
+
+TEST_F(DeltaCaptureTest, RedirectToNowhereIsRefused) {
+  Upper("mkdir top");
+  Mark("top", "trusted.overlay.redirect", "/d/missing");
+  const auto delta = Capture();
+  EXPECT_EQ(delta.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(delta.status().message(), HasSubstr("/d/missing"));
+}
+
+TEST_F(DeltaCaptureTest, FileWithoutContentIsRefused) {
+  Upper("truncate -s 4 stub");
+  Mark("stub", "trusted.overlay.metacopy", "");
+  EXPECT_EQ(Capture().status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(DeltaCaptureTest, EntriesAreLimited) {
+  Upper("touch a b c");
+  blob::TreeLimits limits;
+  limits.max_entries = 3;
+  EXPECT_TRUE(Capture(limits).ok());
+  limits.max_entries = 2;
+  EXPECT_EQ(Capture(limits).status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(DeltaCaptureTest, DepthIsLimitedAlsoWhereADirectoryWasMoved) {
+  Upper("mkdir -p a/b");
+  blob::TreeLimits limits;
+  limits.max_depth = 2;
+  EXPECT_TRUE(Capture(limits).ok());
+  limits.max_depth = 1;
+  EXPECT_EQ(Capture(limits).status().code(), absl::StatusCode::kResourceExhausted);
+  // d/e/two at a/b/e/two: four levels.
+  Mark("a/b", "trusted.overlay.redirect", "/d");
+  limits.max_depth = 3;
+  EXPECT_EQ(Capture(limits).status().code(), absl::StatusCode::kResourceExhausted);
+  limits.max_depth = 4;
+  EXPECT_EQ(Capture(limits).status(), absl::OkStatus());
+}
+
+// A directory message of somebody else need not carry times; what a step didn't change stays so.
+TEST_F(DeltaCaptureTest, EntriesWithoutTimesKeepNone) {
+  blob::Directory bare;
+  *bare.add_files() = blob::MakeFileNode("f", blob::DigestOf("f"), 0644, std::nullopt);
+  const blob::Digest root = store_.Put(blob::Serialise(bare));
+  Upper("printf f > f; printf new > g; touch -d 2020-02-03 g");
+  FileDescriptor upper(::open(directory_.Below("upper").c_str(), O_RDONLY | O_DIRECTORY));
+  const auto delta = CaptureDelta(upper.get(), root, reader_);
+  ASSERT_TRUE(delta.ok()) << delta.status();
+  const blob::Directory& built = *delta->directories.at(delta->root).message;
+  ASSERT_EQ(built.files_size(), 2);
+  EXPECT_FALSE(blob::MtimeOf(built.files(0)).has_value());
+  EXPECT_TRUE(blob::MtimeOf(built.files(1)).has_value());
+}
+
+TEST_F(DeltaCaptureTest, DifferencesCanBeRemoved) {
+  Upper("mkdir d; mkfifo d/one pipe; echo > s; chown 7:7 s d; chmod 6755 s; touch -d 2020-02-03 d");
+  auto delta = Capture();
+  ASSERT_TRUE(delta.ok()) << delta.status();
+  EXPECT_EQ(delta->warnings.size(), 3);
+  FileDescriptor upper(::open(directory_.Below("upper").c_str(), O_RDONLY | O_DIRECTORY));
+  ASSERT_EQ(RemoveDifferences(upper.get(), delta->differences), absl::OkStatus());
+  struct stat stat;
+  EXPECT_LT(::lstat(directory_.Below("upper/pipe").c_str(), &stat), 0);
+  ASSERT_EQ(::lstat(directory_.Below("upper/d/one").c_str(), &stat), 0);
+  EXPECT_TRUE(S_ISCHR(stat.st_mode));
+  const auto again = Capture();
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->root, delta->root);
+  EXPECT_THAT(again->differences, IsEmpty());
+  EXPECT_THAT(again->warnings, IsEmpty());
+}
+
+}  // namespace
+}  // namespace rally::workspace
