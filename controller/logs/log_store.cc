@@ -1,6 +1,8 @@
 #include "controller/logs/log_store.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -8,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "glog/logging.h"
 
 namespace rally::controller {
 namespace {
@@ -26,20 +29,39 @@ std::string NameOf(const core::AttemptKey& key) {
   return absl::StrCat(key.build_id, "/", key.step, "-", key.attempt);
 }
 
-absl::Status MakeDirectory(const std::string& path) {
-  if (mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return absl::OkStatus();
-  const std::string text = absl::StrCat("making the folder ", path, ": ", strerror(errno));
-  return errno == ENOSPC ? absl::ResourceExhaustedError(text) : absl::InternalError(text);
+absl::Status Failure(int error, const std::string& doing) {
+  const std::string text = absl::StrCat(doing, ": ", strerror(error));
+  return error == ENOSPC || error == EDQUOT ? absl::ResourceExhaustedError(text)
+                                            : absl::InternalError(text);
+}
+
+// The names in a folder survive a power loss only when the folder itself was synced.
+absl::Status SyncDirectory(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return Failure(errno, absl::StrCat("opening the folder ", path));
+  const int result = fsync(fd);
+  const int error = errno;
+  close(fd);
+  return result == 0 ? absl::OkStatus() : Failure(error, absl::StrCat("syncing ", path));
+}
+
+absl::Status MakeDirectory(const std::string& path, const std::string& parent) {
+  if (mkdir(path.c_str(), 0700) == 0) return SyncDirectory(parent);
+  if (errno == EEXIST) return absl::OkStatus();
+  return Failure(errno, absl::StrCat("making the folder ", path));
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LogStore>> LogStore::Open(const std::string& directory) {
-  if (absl::Status status = MakeDirectory(directory); !status.ok()) return status;
-  return std::unique_ptr<LogStore>(new LogStore(directory));
+absl::StatusOr<std::unique_ptr<LogStore>> LogStore::Open(const std::string& directory,
+                                                         const Options& options) {
+  absl::Status made = MakeDirectory(directory, absl::StrCat(directory, "/.."));
+  if (!made.ok()) return made;
+  return std::unique_ptr<LogStore>(new LogStore(directory, options));
 }
 
-LogStore::LogStore(std::string directory) : directory_(std::move(directory)) {
+LogStore::LogStore(std::string directory, const Options& options)
+    : directory_(std::move(directory)), options_(options) {
   sync_thread_ = std::thread([this] { SyncLoop(); });
 }
 
@@ -55,23 +77,56 @@ std::string LogStore::PathOf(const core::AttemptKey& key) const {
   return absl::StrCat(directory_, "/", NameOf(key), ".log");
 }
 
-absl::StatusOr<std::shared_ptr<log::RecordFile>> LogStore::FileOf(const core::AttemptKey& key,
-                                                                  bool create) {
+absl::StatusOr<LogStore::LogRef> LogStore::Acquire(const core::AttemptKey& key) {
   if (!IsSafeName(key.build_id) || key.step < 0 || key.attempt < 1) {
     return absl::InvalidArgumentError(absl::StrCat("no attempt is called ", NameOf(key)));
   }
-  Log& log = logs_[NameOf(key)];
-  if (log.file != nullptr) return log.file;
+  const std::string name = NameOf(key);
+  absl::MutexLock lock(&mutex_);
+  LogRef& log = logs_[name];
+  if (log == nullptr) {
+    log = std::make_shared<Log>();
+    by_use_.push_front(name);
+    log->recency = by_use_.begin();
+    LogRef held = log;  // so that it isn't the idle one
+    CloseIdle();
+    return held;
+  }
+  by_use_.splice(by_use_.begin(), by_use_, log->recency);
+  return log;
+}
+
+// Here nobody can get hold of a log that only the map holds, so its file is closed for good when
+// it's opened again.
+void LogStore::CloseIdle() {
+  size_t excess = logs_.size() - std::min(logs_.size(), options_.idle_logs);
+  for (auto it = by_use_.end(); excess > 0 && it != by_use_.begin(); --excess) {
+    --it;
+    auto found = logs_.find(*it);
+    if (found->second.use_count() > 1 || !found->second->waiters.empty()) continue;
+    logs_.erase(found);
+    it = by_use_.erase(it);
+  }
+}
+
+absl::StatusOr<log::RecordFile*> LogStore::FileOf(const core::AttemptKey& key, Log& log,
+                                                  bool create) {
+  absl::MutexLock opening(&log.opening);
+  {
+    absl::MutexLock lock(&mutex_);
+    if (log.file != nullptr) return log.file.get();
+  }
   struct stat info;
-  if (!create && stat(PathOf(key).c_str(), &info) != 0) return std::shared_ptr<log::RecordFile>();
+  if (!create && stat(PathOf(key).c_str(), &info) != 0) return nullptr;
   if (create) {
-    absl::Status made = MakeDirectory(absl::StrCat(directory_, "/", key.build_id));
+    absl::Status made = MakeDirectory(absl::StrCat(directory_, "/", key.build_id), directory_);
     if (!made.ok()) return made;
   }
   absl::StatusOr<std::unique_ptr<log::RecordFile>> file = log::RecordFile::Open(PathOf(key));
   if (!file.ok()) return file.status();
+  absl::MutexLock lock(&mutex_);
   log.file = *std::move(file);
-  return log.file;
+  return log.file.get();
 }
 
 bool LogStore::IsComplete(const Log& log) {
@@ -83,123 +138,117 @@ bool LogStore::IsComplete(const Log& log) {
 std::vector<LogStore::Waiter> LogStore::Ripe(Log& log) {
   const bool complete = IsComplete(log);
   const int64_t stored = log.file == nullptr ? 0 : log.file->end_offset();
-  std::vector<Waiter> ripe;
   auto first_ripe = std::stable_partition(
       log.waiters.begin(), log.waiters.end(),
       [&](const Waiter& waiter) { return !complete && stored <= waiter.offset; });
-  ripe.assign(std::make_move_iterator(first_ripe), std::make_move_iterator(log.waiters.end()));
+  std::vector<Waiter> ripe(std::make_move_iterator(first_ripe),
+                           std::make_move_iterator(log.waiters.end()));
   log.waiters.erase(first_ripe, log.waiters.end());
   return ripe;
 }
 
-void LogStore::Forget(const std::string& name) {
-  auto it = logs_.find(name);
-  if (it == logs_.end() || !it->second.waiters.empty()) return;
-  const Log& log = it->second;
-  // A complete file reopens as complete; an end that is only known here must be kept.
-  if (log.file != nullptr ? log.file->complete() : log.end == kUnknownEnd) logs_.erase(it);
-}
-
 absl::Status LogStore::Append(const core::AttemptKey& key, const std::vector<log::Record>& records,
                               bool complete, Acknowledge acknowledge) {
-  std::shared_ptr<log::RecordFile> file;
-  {
-    absl::MutexLock lock(&mutex_);
-    auto opened = FileOf(key, /*create=*/true);
-    if (!opened.ok()) return opened.status();
-    file = *std::move(opened);
-  }
+  auto log = Acquire(key);
+  if (!log.ok()) return log.status();
+  auto file = FileOf(key, **log, /*create=*/true);
+  if (!file.ok()) return file.status();
   for (const log::Record& record : records) {
-    auto end = file->AppendAt(record.offset, record.stream, record.time, record.bytes);
+    auto end = (*file)->AppendAt(record.offset, record.stream, record.time, record.bytes);
     if (!end.ok()) return end.status();
   }
   std::vector<Waiter> ripe;
   {
     absl::MutexLock lock(&mutex_);
-    Log& log = logs_[NameOf(key)];
-    if (complete) log.end = file->end_offset();
-    ripe = Ripe(log);
-    pending_.push_back({std::move(file), complete, std::move(acknowledge)});
+    if (complete) (*log)->end = (*file)->end_offset();
+    ripe = Ripe(**log);
+    pending_.push_back({*log, *file, complete, std::move(acknowledge)});
   }
-  for (Waiter& waiter : ripe) (*waiter.wake)();
+  for (Waiter& waiter : ripe) waiter.wake();
   return absl::OkStatus();
 }
 
 int64_t LogStore::EndOffset(const core::AttemptKey& key) {
-  absl::MutexLock lock(&mutex_);
-  auto file = FileOf(key, /*create=*/false);
-  const int64_t end = file.ok() && *file != nullptr ? (*file)->end_offset() : 0;
-  Forget(NameOf(key));
-  return end;
+  auto log = Acquire(key);
+  if (!log.ok()) return 0;
+  auto file = FileOf(key, **log, /*create=*/false);
+  return file.ok() && *file != nullptr ? (*file)->end_offset() : 0;
 }
 
 absl::StatusOr<LogStore::Chunk> LogStore::Read(const core::AttemptKey& key, int64_t offset,
                                                int64_t max_bytes) {
-  std::shared_ptr<log::RecordFile> file;
+  auto log = Acquire(key);
+  if (!log.ok()) return log.status();
+  auto file = FileOf(key, **log, /*create=*/false);
+  if (!file.ok()) return file.status();
   bool was_complete;
   {
     absl::MutexLock lock(&mutex_);
-    auto opened = FileOf(key, /*create=*/false);
-    if (!opened.ok()) return opened.status();
-    file = *std::move(opened);
-    was_complete = IsComplete(logs_[NameOf(key)]);
-    Forget(NameOf(key));
+    was_complete = IsComplete(**log);
   }
   Chunk chunk;
-  if (file != nullptr) {
-    auto records = file->Read(offset, max_bytes);
-    if (!records.ok()) return records.status();
-    chunk.records = *std::move(records);
+  if (*file == nullptr) {
+    chunk.complete = was_complete;
+    return chunk;
   }
-  const int64_t stored = file == nullptr ? 0 : file->end_offset();
+  auto records = (*file)->Read(offset, max_bytes);
+  if (!records.ok()) return records.status();
+  chunk.records = *std::move(records);
   const int64_t read_to =
       chunk.records.empty()
           ? offset
           : chunk.records.back().offset + static_cast<int64_t>(chunk.records.back().bytes.size());
-  chunk.complete = was_complete && read_to >= stored;
+  chunk.complete = was_complete && read_to >= (*file)->end_offset();
   return chunk;
 }
 
 void LogStore::SetEnd(const core::AttemptKey& key, int64_t end) {
-  std::vector<Waiter> ripe;
+  std::vector<Waiter> woken;
   {
     absl::MutexLock lock(&mutex_);
     auto it = logs_.find(NameOf(key));
     // Nobody reads or writes it now: who asks later is told the end by the core's state.
     if (it == logs_.end()) return;
-    Log& log = it->second;
-    if (log.end != kUnknownEnd && end < 0) return;
-    log.end = end >= 0 ? end : (log.file == nullptr ? 0 : log.file->end_offset());
-    ripe = Ripe(log);
+    Log& log = *it->second;
+    if (end >= 0) {
+      log.end = end;
+    } else if (log.end == kUnknownEnd) {
+      log.end = log.file == nullptr ? 0 : log.file->end_offset();
+    }
+    woken = std::exchange(log.waiters, {});
   }
-  for (Waiter& waiter : ripe) (*waiter.wake)();
+  for (Waiter& waiter : woken) waiter.wake();
 }
 
 int64_t LogStore::NotifyBeyond(const core::AttemptKey& key, int64_t offset,
                                std::function<void()> wake) {
+  auto log = Acquire(key);
+  if (!log.ok()) return 0;
+  // One that can't be read never wakes anybody; whoever reads it is told.
+  FileOf(key, **log, /*create=*/false).status().IgnoreError();
   std::vector<Waiter> ripe;
   int64_t id;
   {
     absl::MutexLock lock(&mutex_);
-    FileOf(key, /*create=*/false).status().IgnoreError();  // an unreadable log never wakes anybody
-    Log& log = logs_[NameOf(key)];
     id = next_waiter_++;
-    log.waiters.push_back({id, offset, std::make_shared<std::function<void()>>(std::move(wake))});
-    ripe = Ripe(log);
+    (*log)->waiters.push_back({id, offset, std::move(wake)});
+    ripe = Ripe(**log);
   }
-  for (Waiter& waiter : ripe) (*waiter.wake)();
+  for (Waiter& waiter : ripe) waiter.wake();
   return id;
 }
 
 void LogStore::Cancel(const core::AttemptKey& key, int64_t id) {
+  std::vector<Waiter> cancelled;  // what they captured is destroyed outside of the lock
   absl::MutexLock lock(&mutex_);
   auto it = logs_.find(NameOf(key));
   if (it == logs_.end()) return;
-  auto& waiters = it->second.waiters;
-  waiters.erase(std::remove_if(waiters.begin(), waiters.end(),
-                               [id](const Waiter& waiter) { return waiter.id == id; }),
-                waiters.end());
-  Forget(NameOf(key));
+  auto& waiters = it->second->waiters;
+  auto found = std::find_if(waiters.begin(), waiters.end(),
+                            [id](const Waiter& waiter) { return waiter.id == id; });
+  if (found == waiters.end()) return;
+  cancelled.push_back(std::move(*found));
+  waiters.erase(found);
 }
 
 void LogStore::SyncLoop() {
@@ -217,15 +266,20 @@ void LogStore::SyncLoop() {
       mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kGroupCommit);
       batch.swap(pending_);
     }
-    std::map<log::RecordFile*, absl::StatusOr<int64_t>> durable;
+    std::map<log::RecordFile*, int64_t> durable;
     for (PendingAck& ack : batch) {
-      auto it = durable.find(ack.file.get());
-      if (it == durable.end()) it = durable.emplace(ack.file.get(), ack.file->Sync()).first;
-      if (ack.complete && it->second.ok()) {
-        absl::Status marked = ack.file->MarkComplete();
-        if (!marked.ok()) it->second = marked;
+      if (durable.count(ack.file) == 0) {
+        absl::StatusOr<int64_t> synced = ack.file->Sync();
+        if (!synced.ok()) LOG(FATAL) << synced.status() << ": what is durable is unknown, stopping";
+        durable[ack.file] = *synced;
       }
-      ack.acknowledge(it->second);
+      absl::Status marked;
+      if (ack.complete) marked = ack.file->MarkComplete();
+      if (marked.ok()) {
+        ack.acknowledge(durable[ack.file]);
+      } else {
+        ack.acknowledge(marked);
+      }
     }
   }
 }

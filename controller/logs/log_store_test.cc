@@ -2,7 +2,10 @@
 
 #include <unistd.h>
 
+#include <atomic>
+#include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/synchronization/notification.h"
@@ -21,9 +24,9 @@ class LogStoreTest : public ::testing::Test {
     Reopen();
   }
 
-  void Reopen() {
+  void Reopen(size_t idle_logs = 256) {
     store_.reset();
-    auto store = LogStore::Open(directory_);
+    auto store = LogStore::Open(directory_, {idle_logs});
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
   }
@@ -53,7 +56,7 @@ class LogStoreTest : public ::testing::Test {
     return bytes;
   }
 
-  const core::AttemptKey key_{"build1", 0, 1};
+  core::AttemptKey key_{"build1", 0, 1};
   std::string directory_;
   std::unique_ptr<LogStore> store_;
 };
@@ -115,6 +118,66 @@ TEST_F(LogStoreTest, AnEndBeyondWhatIsStoredWaitsForTheRest) {
   ASSERT_EQ(*Append(3, "def"), 6);
   EXPECT_EQ(ReadAll(&complete), "abcdef");
   EXPECT_TRUE(complete);
+}
+
+TEST_F(LogStoreTest, ManyMayReadAFinishedLogAtOnce) {
+  ASSERT_EQ(*Append(0, std::string(60000, 'x'), /*complete=*/true), 60000);
+  Reopen(1);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 4; ++i) {
+    readers.emplace_back([&, i] {
+      for (int round = 0; round < 200; ++round) {
+        auto chunk = store_->Read(key_, 0, 1 << 20);
+        if (!chunk.ok() || !chunk->complete || chunk->records[0].bytes.size() != 60000) ++wrong;
+        // Others push it out of what stays open.
+        if (!store_->Read({"other", i, 1 + round}, 0, 1).ok()) ++wrong;
+      }
+    });
+  }
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST_F(LogStoreTest, LogsThatNobodyUsesAreClosedAndComeBack) {
+  Reopen(4);
+  auto open_files = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
+                         std::filesystem::directory_iterator());
+  };
+  const auto before = open_files();
+  for (int i = 0; i < 24; ++i) {
+    key_.step = i;
+    ASSERT_EQ(*Append(0, "abc"), 3);
+  }
+  EXPECT_LE(open_files(), before + 8);
+  for (int i = 0; i < 24; ++i) {
+    key_.step = i;
+    ASSERT_EQ(*Append(3, "def"), 6);
+  }
+}
+
+TEST_F(LogStoreTest, ALogThatSomebodyWaitsForStaysKnown) {
+  Reopen(1);
+  int woken = 0;
+  store_->NotifyBeyond(key_, 0, [&] { ++woken; });
+  for (int i = 1; i < 20; ++i) store_->EndOffset({"build1", i, 1});
+  ASSERT_EQ(*Append(0, "abc"), 3);
+  EXPECT_EQ(woken, 1);
+}
+
+TEST_F(LogStoreTest, WhoWaitsIsWokenWhenTheRestIsGivenUp) {
+  ASSERT_EQ(*Append(0, "abc"), 3);
+  int woken = 0;
+  store_->NotifyBeyond(key_, 3, [&] { ++woken; });
+  store_->SetEnd(key_, 100);
+  EXPECT_EQ(woken, 1) << "to look at the new end";
+  store_->NotifyBeyond(key_, 3, [&] { ++woken; });
+  store_->SetEnd(key_, -1);
+  EXPECT_EQ(woken, 2);
+  bool complete = true;
+  ReadAll(&complete);
+  EXPECT_FALSE(complete) << "an end that is known isn't taken back";
 }
 
 TEST_F(LogStoreTest, KeysThatAreNoNamesAreRefused) {
