@@ -172,14 +172,16 @@ TEST_F(RallyInitTest, ASignalThatEndsTheCommandIs128More) {
 }
 
 TEST_F(RallyInitTest, HandsSignalsOnToTheCommandAndItsChildren) {
-  // Without the group, the shell would run its trap only after the five minutes.
-  RunningInit init(init_, {"--workdir", "/", "--", "sh", "-c",
-                           "trap 'echo trapped; exit 9' TERM; echo ready; sleep 300"});
+  RunningInit init(init_,
+                   {"--workdir", "/", "--", "sh", "-c",
+                    "trap 'wait; echo outer; exit 9' TERM;"
+                    "sh -c 'trap \"echo inner; exit\" TERM; echo ready; while :; do :; done' &"
+                    "wait"});
   ASSERT_TRUE(init.ReadUntil("ready"));
   ASSERT_EQ(kill(init.pid(), SIGTERM), 0);
   const Ended ended = init.Wait();
   EXPECT_EQ(ended.exit_code, 9);
-  EXPECT_THAT(ended.out, HasSubstr("trapped"));
+  EXPECT_EQ(ended.out, "ready\ninner\nouter\n");
 }
 
 TEST_F(RallyInitTest, SignalsHaveTheirDefaultEffectOnTheCommand) {

@@ -161,6 +161,7 @@ absl::Status FakeHost::Enter(const std::string& method, const CallLimits& limits
   ++calls_[method];
   const absl::Status waited = AwaitLocked(
       [&] {
+        mutex_.AssertHeld();
         const auto held = held_.find(method);
         return held == held_.end() || !held->second;
       },
@@ -261,7 +262,10 @@ absl::StatusOr<ContainerExit> FakeRuntime::Wait(const std::string& id, Cancellat
     return found == host_.containers_.end() ? ContainerState::kNoTask : found->second.state;
   };
   const absl::Status waited = host_.AwaitLocked(
-      [&] { return state() == ContainerState::kStopped || state() == ContainerState::kNoTask; },
+      [&] {
+        host_.mutex_.AssertHeld();
+        return state() == ContainerState::kStopped || state() == ContainerState::kNoTask;
+      },
       limits, absl::StrCat("waiting for container ", id));
   if (!waited.ok()) return waited;
   if (state() == ContainerState::kNoTask) {

@@ -94,6 +94,7 @@ RegistrySource::RegistrySource(pipeline::ImageReference reference, const Registr
     : reference_(std::move(reference)) {
   absl::MutexLock lock(&mutex_);
   const auto add = [&](std::string scheme, std::string host, const std::string& name) {
+    mutex_.AssertHeld();
     Endpoint endpoint;
     endpoint.scheme = std::move(scheme);
     endpoint.host = std::move(host);
