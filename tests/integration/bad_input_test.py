@@ -25,7 +25,7 @@ class BadInputTest(unittest.TestCase):
         try:
             cls.cluster.assert_no_residue()
         finally:
-            cls.cluster.__exit__(None, None, None)
+            cls.cluster.stop()
 
     def submit(self, text, **kwargs):
         done = self.cluster.submit(text, check=False, **kwargs)

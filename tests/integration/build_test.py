@@ -21,7 +21,7 @@ class BuildTest(unittest.TestCase):
         try:
             cls.cluster.assert_no_residue()
         finally:
-            cls.cluster.__exit__(None, None, None)
+            cls.cluster.stop()
             cls.ledger.close()
 
     def setUp(self):
@@ -168,7 +168,7 @@ args = ["sh", "-c", "trap 'echo got TERM; exit 0' TERM; while true; do sleep 0.1
         ended = self.cluster.wait(build)
         self.assertEqual(ended["status"], "BUILD_STATUS_FAILED")
         self.assertEqual(ended["steps"][0]["status"], "STEP_STATUS_TIMED_OUT")
-        self.assertEqual(ended["steps"][0]["exitCode"], 124)
+        self.assertEqual(ended["steps"][0]["exit_code"], 124)
         self.assertEqual(self.cluster.log(build, "slow"), "got TERM\n")
 
     def test_cancel_ends_what_runs_and_starts_nothing_more(self):
@@ -231,8 +231,9 @@ args = ["{argument}"]
 
     def test_the_same_key_is_the_same_build(self):
         text = '[[step]]\nid = "s"\nimage = "IMAGE"\nargs = ["true"]\n'
-        first = self.cluster.submit_detached(text, "--key", "the-key")
-        self.assertEqual(self.cluster.submit_detached(text, "--key", "the-key"), first)
+        context = self.cluster.pipeline(text)
+        first = self.cluster.submit_detached(text, "--key", "the-key", context=context)
+        self.assertEqual(self.cluster.submit_detached(text, "--key", "the-key", context=context), first)
         other = self.cluster.submit(text.replace("true", "false"), "--key", "the-key", check=False)
         self.assertNotEqual(other.returncode, 0)
         self.assertIn("the-key", other.stderr)

@@ -159,7 +159,8 @@ class AgentHost:
     def ctr(self, *args):
         done = subprocess.run(
             self.enter(["ctr", "--address", self.socket, "--namespace", self.namespace_name, *args]),
-            check=True, stdout=subprocess.PIPE, text=True)
+            check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 0, f"ctr {' '.join(args)}: {done.stderr}"
         return done.stdout.split("\n")[:-1]
 
     def residue(self):
@@ -261,17 +262,22 @@ class Cluster:
         os.makedirs(self.hosts_folder)
         self.address = f"unix:{self.folder}/c.sock"
         self.controller_flags = list(controller_flags)
-        self.controller = None
+        self.registry = self.controller = None
         self.hosts = []
-        self._start_registry()
-        self.start_controller()
-        for n in range(1, agents + 1):
-            host = AgentHost(self, f"agent-{n}", slots, list(agent_flags))
-            self.hosts.append(host)
+        try:
+            self._start_registry()
+            self.start_controller()
+            for n in range(1, agents + 1):
+                host = AgentHost(self, f"agent-{n}", slots, list(agent_flags))
+                self.hosts.append(host)
+                if start_agents:
+                    host.start()
             if start_agents:
-                host.start()
-        if start_agents:
-            self.wait_for_agents(agents)
+                self.wait_for_agents(agents)
+        except BaseException:
+            self.print_logs()
+            self.stop()
+            raise
 
     def __enter__(self):
         return self
@@ -279,14 +285,20 @@ class Cluster:
     def __exit__(self, kind, value, trace):
         if kind is not None:
             self.print_logs()
+        self.stop()
+
+    def stop(self):
         for host in self.hosts:
             host.shutdown()
-        self.controller.stop()
-        self.registry.stop()
+        for process in [self.controller, self.registry]:
+            if process is not None:
+                process.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def print_logs(self):
         for log in sorted(glob.glob(os.path.join(self.folder, "*.log"))):
+            if log.endswith(REGISTRY_LOG) or log.endswith("-containerd.log"):
+                continue
             with open(log, encoding="utf-8", errors="replace") as f:
                 tail = f.readlines()[-40:]
             print(f"--- {os.path.basename(log)}\n{''.join(tail)}", flush=True)

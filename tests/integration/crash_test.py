@@ -89,7 +89,7 @@ exit 3''']
             self.assertEqual(host.ctr("tasks", "list")[1].split()[1], tasks[1].split()[1],
                              "the process must be the same")
             ended = cluster.wait(build, 60)
-            self.assertEqual(ended["steps"][0]["exitCode"], 3)
+            self.assertEqual(ended["steps"][0]["exit_code"], 3)
             self.assertEqual(ended["steps"][0]["attempt"], 1)
             log = cluster.rallyctl("logs", build, "s")
             lines = (log.stdout + log.stderr).split("\n")
@@ -124,7 +124,7 @@ whenAll = ["-"]
             eventually(lambda: "STOPPED" in "".join(host.ctr("tasks", "list")), what="a stopped task")
             host.start()
             ended = cluster.wait(build, 60)
-            self.assertEqual(ended["steps"][0]["exitCode"], 9)
+            self.assertEqual(ended["steps"][0]["exit_code"], 9)
             self.assertEqual(cluster.log(build, "s"),
                              "before\n" + "".join(f"{i}\n" for i in range(1, 1001)))
             target = cluster.folder + "/fetched"
