@@ -17,7 +17,7 @@ FORBIDDEN_SOURCE = {
     r'#include\s+[<"](grpcpp|grpc)/': "gRPC",
     r'#include\s+[<"]google/protobuf|\.pb\.h"': "protobuf",
     r"#include\s+<glog/|#include\s+\"glog/": "glog",
-    r'#include\s+"absl/time/clock\.h"|absl::Now\(|absl::SleepFor|_clock::now|clock_gettime': "a clock",
+    r'#include\s+"absl/time/clock\.h"|absl::Now\(|absl::SleepFor|_clock::now|clock_gettime\(': "a clock",
     r"#include\s+<(thread|mutex|condition_variable|future)>|absl/synchronization": "threads",
     r"#include\s+<(fstream|filesystem|unistd\.h|sys/[a-z]+\.h|fcntl\.h)>": "I/O",
     r"std::random_device|absl/random": "randomness",
