@@ -170,7 +170,7 @@ absl::optional<Attempt::Failure> Attempt::OpenLog(absl::optional<int64_t> send_f
     absl::MutexLock lock(&mutex_);
     log_ = shared;
     // A log that can't be read, or never began, has nothing to wait for.
-    log_durable_ = shared == nullptr || record_.result().never_started();
+    if (shared == nullptr || record_.result().never_started()) log_durable_ = true;
     if (log_durable_) shared = nullptr;
   }
   if (!log.ok()) return Failure{log.status(), "opening the log"};

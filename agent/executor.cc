@@ -88,7 +88,7 @@ absl::Status Executor::TakeUp(const v1::AttemptRecord& record,
   const Phase phase = PhaseOf(record.state());
   const Recovery recovery =
       agent::Recover(phase, FoundOf(container), rebooted, record.container_made());
-  LOG(INFO) << LogPrefix(record.prepare().key()) << "was " << ToString(phase) << ", is "
+  LOG(INFO) << LogPrefix(record.prepare().key()) << "was " << ToString(phase) << ": "
             << ToString(recovery)
             << (container != nullptr && container->pid != 0 ? absl::StrCat(", pid ", container->pid)
                                                             : "");
