@@ -1,6 +1,7 @@
 #include "agent/workspace/workspace_fixture.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -25,9 +26,19 @@ namespace {
 
 constexpr char kTmpfs[] = "/dev/shm";
 
+// Mounts must not be seen outside: Bazel's sandbox of an action that runs meanwhile can't bind a
+// directory below which something is mounted, and a killed test leaves nothing behind.
+bool EnterOwnMountNamespace() {
+  return ::unshare(CLONE_NEWNS) == 0 &&
+         ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+}
+
 }  // namespace
 
 TestDirectory::TestDirectory(bool on_disk) {
+  // By the main thread, which all others descend from.
+  static const bool own_namespace = EnterOwnMountNamespace();
+  EXPECT_TRUE(own_namespace) << "these tests need root";
   const char* const disk = ::getenv("TEST_TMPDIR");
   const bool use_disk = on_disk || ::access(kTmpfs, W_OK) != 0;
   path_ = absl::StrCat(use_disk ? (disk == nullptr ? "/var/tmp" : disk) : kTmpfs,

@@ -11,7 +11,8 @@
 
 namespace rally::workspace {
 
-// A directory for one test. It goes away at its end, with all that is mounted below.
+// A directory for one test. It goes away at its end, with all that is mounted below. The first one
+// puts the process into a mount namespace of its own, so it is made before any thread.
 class TestDirectory {
  public:
   // In memory where there is a tmpfs, else in TEST_TMPDIR; `on_disk` asks for the latter.
