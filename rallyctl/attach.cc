@@ -13,11 +13,13 @@ namespace rally::rallyctl {
 absl::StatusOr<std::optional<v1::Build>> Attach(Invocation& invocation, Connection& connection,
                                                 const std::string& build_id) {
   std::unique_ptr<Interrupts> interrupts;
-  auto build = Attach(invocation, connection, build_id, [&interrupts](BuildFollower* follower) {
-    interrupts = follower == nullptr
-                     ? nullptr
-                     : std::make_unique<Interrupts>([follower](int) { follower->Interrupt(); });
-  });
+  auto build = Attach(
+      invocation, connection, build_id, LiveView::Options(),
+      [&interrupts](BuildFollower* follower) {
+        interrupts.reset();
+        if (follower == nullptr) return;
+        interrupts = std::make_unique<Interrupts>([follower](int) { follower->Interrupt(); });
+      });
   if (build.ok() && !build->has_value()) {
     invocation.Say(absl::StrCat("left build ", build_id, ", which goes on"));
     invocation.Say(absl::StrCat("come back:  rallyctl watch ", build_id));
@@ -28,9 +30,12 @@ absl::StatusOr<std::optional<v1::Build>> Attach(Invocation& invocation, Connecti
 
 absl::StatusOr<std::optional<v1::Build>> Attach(
     Invocation& invocation, Connection& connection, const std::string& build_id,
-    const std::function<void(BuildFollower*)>& on_follower) {
+    LiveView::Options view_options, const std::function<void(BuildFollower*)>& on_follower) {
   Terminal& terminal = invocation.terminal();
-  LiveView view(&terminal, {invocation.progress(), invocation.json(), connection.address()});
+  view_options.mode = invocation.progress();
+  view_options.logs_to_err = invocation.json();
+  view_options.server = connection.address();
+  LiveView view(&terminal, view_options);
   FollowOptions options;
   options.build_id = build_id;
   BuildFollower follower(connection.builds(), options, &view);

@@ -18,10 +18,11 @@ absl::StatusOr<std::optional<v1::Build>> Attach(Invocation& invocation, Connecti
                                                 const std::string& build_id);
 
 // The same for a caller that handles Ctrl-C itself: `on_follower` is given what to interrupt, and
-// null once that is gone. Without a value nothing was said.
+// null once that is gone. Without a value nothing was said. Of `view_options` the mode, the streams
+// and the server are filled in here.
 absl::StatusOr<std::optional<v1::Build>> Attach(
     Invocation& invocation, Connection& connection, const std::string& build_id,
-    const std::function<void(BuildFollower*)>& on_follower);
+    LiveView::Options view_options, const std::function<void(BuildFollower*)>& on_follower);
 
 }  // namespace rally::rallyctl
 

@@ -1,26 +1,11 @@
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <memory>
 #include <utility>
 #include <vector>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
-#include "common/blob/cas_client.h"
-#include "common/blob/file_digest.h"
-#include "common/blob/materialise.h"
 #include "rallyctl/commands/command.h"
-#include "rallyctl/fetch/counting_store.h"
-#include "rallyctl/fetch/install_tree.h"
-#include "rallyctl/fetch/tree_selection.h"
+#include "rallyctl/fetch/download.h"
 #include "rallyctl/render/status_words.h"
-#include "rallyctl/render/text.h"
-#include "rallyctl/submission.h"
 
 namespace rally::rallyctl {
 namespace {
@@ -71,44 +56,13 @@ absl::StatusOr<ExitStatus> Fetch(Invocation& invocation, const Flags& flags) {
   auto root = TreeOf(build, flags.step_id);
   if (!root.ok()) return root.status();
 
-  const absl::Time begin = absl::Now();
-  Terminal& terminal = invocation.terminal();
-  blob::CasClient remote(connection.channel(), {});
-  CountingStore store(&remote, [&](int64_t bytes) {
-    if (invocation.progress() != ProgressMode::kTty) return;
-    terminal.SetBlock({absl::StrCat("fetched ", BytesText(bytes))});
-    terminal.Flush();
-  });
-  blob::CachingDirectoryReader reader(&store);
-  auto selection = TreeSelection::Make(*root, &reader, flags.paths);
-  if (!selection.ok()) return selection.status();
-
-  if (mkdir(flags.to.c_str(), 0777) != 0 && errno != EEXIST) {
-    return blob::ErrnoStatus(errno, absl::StrCat("making the folder ", flags.to));
-  }
-  const int to = open(flags.to.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (to < 0) return blob::ErrnoStatus(errno, absl::StrCat("opening the folder ", flags.to));
-  // Beside its place, so that what is incomplete is never taken for the result.
-  const std::string staging = absl::StrCat(".rally-fetch-", RandomKey().substr(0, 12));
-  auto clean_up = absl::MakeCleanup([to, &staging] {
-    RemoveTree(to, staging.c_str()).IgnoreError();  // Nothing better can be done with its error.
-    close(to);
-  });
-  auto stats = blob::Materialise((*selection)->root(), **selection, store, nullptr, to, staging);
-  terminal.SetBlock({});
-  if (!stats.ok()) return stats.status();
-  const int from = openat(to, staging.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (from < 0) return blob::ErrnoStatus(errno, "opening what was fetched");
-  // The tree's root may have a mode that would keep its entries from being moved.
-  fchmod(from, 0700);
-  status = InstallTree(from, to, flags.force);
-  close(from);
-  if (!status.ok()) {
-    return absl::Status(status.code(), absl::StrCat(flags.to, ": ", status.message()));
-  }
-  invocation.Say(absl::StrCat("fetched ", Count(stats->files, "file"), ", ",
-                              BytesText(stats->fetched_bytes), " into ", flags.to, " in ",
-                              DurationText(absl::Now() - begin)));
+  Download download;
+  download.tree = *std::move(root);
+  download.paths = flags.paths;
+  download.to = flags.to;
+  download.replace = flags.force;
+  status = FetchInto(invocation, connection, download);
+  if (!status.ok()) return status;
   return ExitStatus::kSuccess;
 }
 

@@ -109,14 +109,17 @@ void BuildFollower::OnBuild(v1::Build build) {
   const bool first = !has_build_;
   has_build_ = true;
   build_ = std::move(build);
-  if (first) {
+  const int known_steps = static_cast<int>(logs_.size());
+  if (build_.steps_size() > known_steps) {
     logs_.resize(build_.steps_size());
-    incomplete_steps_ = build_.steps_size();
+    incomplete_steps_ += build_.steps_size() - known_steps;
+  }
+  if (first) {
     // Of a build that has ended, one log after the other reads better than all of them mixed.
     if (HasEnded(build_.status())) max_log_streams_ = 1;
   }
   listener_->OnBuild(build_, absl::Now());
-  for (int i = 0; i < build_.steps_size() && i < static_cast<int>(logs_.size()); ++i) {
+  for (int i = 0; i < build_.steps_size(); ++i) {
     const v1::Step& step = build_.steps(i);
     StepLog& log = logs_[i];
     if (step.attempt() > log.attempt) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "rallyctl/render/build_text.h"
@@ -59,11 +60,11 @@ std::string LiveView::Prefix(int step, bool colour) const {
 }
 
 void LiveView::OnBuild(const v1::Build& build, absl::Time now) {
-  const bool first = steps_.empty();
+  const bool more_steps = build.steps_size() > static_cast<int>(steps_.size());
   const v1::BuildStatus before = build_.status();
   build_ = build;
   steps_.resize(build_.steps_size());
-  if (first) {
+  if (more_steps) {
     for (const v1::Step& step : build_.steps()) {
       id_width_ = std::max(id_width_, std::min(kMaxIdWidth, DisplayWidth(step.id())));
     }
@@ -73,6 +74,7 @@ void LiveView::OnBuild(const v1::Build& build, absl::Time now) {
   } else if (before != build_.status() && build_.status() == v1::BUILD_STATUS_CANCELLING) {
     Say(absl::StrCat("build ", build_.id(), " is being cancelled",
                      build_.reason().empty() ? "" : ": ", build_.reason()));
+    if (!options_.cancelling_hint.empty()) Say(options_.cancelling_hint);
   }
   for (int i = 0; i < build_.steps_size(); ++i) {
     const v1::Step& step = build_.steps(i);
@@ -93,8 +95,9 @@ void LiveView::OnBuild(const v1::Build& build, absl::Time now) {
     } else if (step.status() == v1::STEP_STATUS_RUNNING) {
       view.idle_since = absl::InfiniteFuture();
       ShowChange(i, now);
-    } else if (step.status() == v1::STEP_STATUS_READY ||
-               step.status() == v1::STEP_STATUS_ASSIGNED) {
+    } else if (view.announced != v1::STEP_STATUS_RUNNING &&
+               (step.status() == v1::STEP_STATUS_READY ||
+                step.status() == v1::STEP_STATUS_ASSIGNED)) {
       if (view.idle_since == absl::InfiniteFuture()) view.idle_since = now;
     }
   }
@@ -126,16 +129,25 @@ void LiveView::ShowIdle(int index) {
   const v1::Step& step = build_.steps(index);
   steps_[index].announced = step.status();
   steps_[index].idle_since = absl::InfiniteFuture();
+  // The controller's message is a sentence about the step, or a reason.
   const bool ready = step.status() == v1::STEP_STATUS_READY;
-  std::string line =
-      absl::StrCat(PaintedId(index), ready ? " waits for an agent" : " is being prepared");
-  if (!ready && !step.agent().empty()) absl::StrAppend(&line, " on ", step.agent());
-  if (!step.message().empty()) absl::StrAppend(&line, ": ", step.message());
-  Say(line);
+  const bool sentence = !ready || absl::StartsWith(step.message(), "waits");
+  if (step.message().empty()) {
+    Say(absl::StrCat(PaintedId(index), ready ? " waits for an agent" : " is being prepared on ",
+                     ready ? "" : step.agent()));
+  } else {
+    Say(absl::StrCat(PaintedId(index), sentence ? " " : " waits: ", step.message()));
+  }
 }
 
 void LiveView::OnLog(int step, int attempt, const v1::LogRecord& record) {
   if (steps_[step].attempt != attempt) return;
+  if (!HasEnded(build_.steps(step).status()) && steps_[step].announced != v1::STEP_STATUS_RUNNING) {
+    // What it writes can be here before the news that it runs.
+    build_.mutable_steps(step)->set_status(v1::STEP_STATUS_RUNNING);
+    steps_[step].idle_since = absl::InfiniteFuture();
+    ShowChange(step, absl::Now());
+  }
   for (const LogLine& line : steps_[step].assembler.Add(record)) ShowLine(step, line);
 }
 
@@ -244,6 +256,9 @@ void LiveView::Finish(const v1::Build& build, absl::Time now) {
     const bool quiet = options_.mode == ProgressMode::kQuiet;
     if (!quiet || build.status() != v1::BUILD_STATUS_SUCCEEDED) {
       terminal_->Err(RenderSummary(build, logs, now, !quiet, terminal_->err_colour()));
+    }
+    if (!quiet && options_.outlives_us && !build.workspace().hash().empty()) {
+      terminal_->Err(absl::StrCat("Its files: rallyctl fetch ", build.id(), " --to DIR\n"));
     }
   }
   Stop();

@@ -32,6 +32,10 @@ class LiveView final : public FollowListener {
     bool logs_to_err = false;
     // For messages: where the controller is.
     std::string server;
+    // Whether its files can be fetched from there afterwards, which is said then.
+    bool outlives_us = true;
+    // Said when the build begins to be cancelled.
+    std::string cancelling_hint;
   };
 
   LiveView(Terminal* terminal, Options options);

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "rallyctl/render/status_words.h"
 #include "rallyctl/render/text.h"
 
@@ -19,6 +21,17 @@ std::string PhaseText(const google::protobuf::Duration& duration) {
 std::string ShortDigest(const v1::Digest& digest) {
   if (digest.hash().empty()) return "-";
   return absl::StrCat(digest.hash(), "/", digest.size_bytes());
+}
+
+// What the controller says about a step beyond what its status and exit code say already.
+std::string MoreToSay(const v1::Step& step) {
+  absl::string_view message = step.message();
+  if (step.has_exit_code()) {
+    const std::string exit = absl::StrCat("exit code ", step.exit_code());
+    if (absl::StartsWith(message, exit)) message = "";
+  }
+  absl::ConsumePrefix(&message, absl::StrCat(Word(step.status()), ": "));
+  return std::string(message);
 }
 
 bool RanAtAll(const v1::Step& step) { return step.attempt() > 0; }
@@ -123,7 +136,8 @@ std::string RenderBuildPage(const v1::Build& build, absl::Time now, bool colour)
 
   for (const v1::Step& step : build.steps()) {
     std::vector<std::string> lines;
-    if (!step.message().empty()) lines.push_back(step.message());
+    const std::string more = MoreToSay(step);
+    if (!more.empty()) lines.push_back(more);
     const std::string exit = DescribeExit(step);
     if (!exit.empty() && step.exit_code() != 0) lines.push_back(exit);
     if (step.depends_on_size() > 0) {
@@ -174,7 +188,8 @@ std::string RenderFailedStep(const v1::Step& step, const std::vector<std::string
       Paint(absl::StrCat("step ", step.id(), " ", Word(step.status())), Colour::kRed, colour));
   const std::string exit = DescribeExit(step);
   if (!exit.empty()) absl::StrAppend(&text, ", ", exit);
-  if (!step.message().empty()) absl::StrAppend(&text, ": ", step.message());
+  const std::string more = MoreToSay(step);
+  if (!more.empty()) absl::StrAppend(&text, ": ", more);
   text += "\n";
   if (log_is_longer) {
     absl::StrAppend(&text,
@@ -203,7 +218,8 @@ std::string DescribeChange(const v1::Step& step) {
       FromProto(step.phases().running()) > absl::ZeroDuration()
           ? absl::StrCat(" in ", DurationText(FromProto(step.phases().running())))
           : "";
-  const std::string why = step.message().empty() ? "" : absl::StrCat(": ", step.message());
+  const std::string more = MoreToSay(step);
+  const std::string why = more.empty() ? "" : absl::StrCat(": ", more);
   const std::string exit = DescribeExit(step);
   switch (step.status()) {
     case v1::STEP_STATUS_RUNNING:

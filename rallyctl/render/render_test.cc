@@ -165,6 +165,11 @@ TEST(DescribeChangeTest, SaysWhatHappened) {
   step.set_exit_code(143);
   step.mutable_phases()->mutable_running()->set_seconds(2);
   EXPECT_EQ(DescribeChange(step), "failed in 2.0s, exit code 143, killed by signal 15");
+  step.set_message("exit code 143, killed by signal 15");
+  EXPECT_EQ(DescribeChange(step), "failed in 2.0s, exit code 143, killed by signal 15");
+  step.set_status(v1::STEP_STATUS_SKIPPED);
+  step.set_message("skipped: b failed");
+  EXPECT_EQ(DescribeChange(step), "skipped: b failed");
   step.set_status(v1::STEP_STATUS_WAITING);
   EXPECT_EQ(DescribeChange(step), "");
 }
@@ -229,12 +234,12 @@ TEST(StatusBlockTest, RunningFirstAndBounded) {
     steps { id: "later" status: STEP_STATUS_WAITING }
   )pb");
   EXPECT_EQ(RenderStatusBlock(build, kNow, 80, 10, false),
-            (std::vector<std::string>{"Build b1 running 10.0s  1/5 steps done, 1 waiting",
-                                      "  r1  running 5.0s on agent-1", "  p   preparing on agent-2",
-                                      "  w   ready: no free slot"}));
+            (std::vector<std::string>{"Build b1 running 10s  1/5 steps done, 1 waiting",
+                                      "  r1  running 5s on agent-1", "  p   preparing on agent-2",
+                                      "  w   no free slot"}));
   EXPECT_EQ(
       RenderStatusBlock(build, kNow, 20, 3, false),
-      (std::vector<std::string>{"Build b1 running 10…", "  r1  running 5.0s …", "  and 2 more"}));
+      (std::vector<std::string>{"Build b1 running 10…", "  r1  running 5s on…", "  and 2 more"}));
 }
 
 TEST(JsonTest, KeepsFieldNamesAndZeroValues) {

@@ -17,12 +17,15 @@ bool IsUnderWay(const v1::Step& step) {
 }
 
 std::string StepLine(const v1::Step& step, int id_width, absl::Time now) {
-  std::string line = absl::StrCat("  ", step.id(),
-                                  std::string(std::max(0, id_width - DisplayWidth(step.id())), ' '),
-                                  "  ", Word(step.status()));
+  std::string line = absl::StrCat(
+      "  ", step.id(), std::string(std::max(0, id_width - DisplayWidth(step.id())), ' '), "  ");
+  if (step.status() != v1::STEP_STATUS_RUNNING && !step.message().empty()) {
+    return absl::StrCat(line, step.message());
+  }
+  absl::StrAppend(&line, Word(step.status()));
   const absl::Time started = FromProto(step.started_at());
   if (step.status() == v1::STEP_STATUS_RUNNING && started != absl::InfinitePast()) {
-    absl::StrAppend(&line, " ", DurationText(absl::Floor(now - started, absl::Seconds(1))));
+    absl::StrAppend(&line, " ", WholeSecondsText(now - started));
   }
   if (!step.agent().empty() && step.status() != v1::STEP_STATUS_READY) {
     absl::StrAppend(&line, " on ", step.agent());
@@ -49,11 +52,11 @@ std::vector<std::string> RenderStatusBlock(const v1::Build& build, absl::Time no
   std::stable_sort(under_way.begin(), under_way.end(),
                    [](const v1::Step* a, const v1::Step* b) { return a->status() > b->status(); });
 
-  const std::string head = absl::StrCat(
-      "Build ", build.id(), " ", Word(build.status()), " ",
-      DurationText(absl::Floor(Elapsed(build, now), absl::Seconds(1))), "  ", done, "/",
-      Count(build.steps_size(), "step"), " done", bad > 0 ? absl::StrCat(", ", bad, " failed") : "",
-      waiting > 0 ? absl::StrCat(", ", waiting, " waiting") : "");
+  const std::string head = absl::StrCat("Build ", build.id(), " ", Word(build.status()), " ",
+                                        WholeSecondsText(Elapsed(build, now)), "  ", done, "/",
+                                        Count(build.steps_size(), "step"), " done",
+                                        bad > 0 ? absl::StrCat(", ", bad, " failed") : "",
+                                        waiting > 0 ? absl::StrCat(", ", waiting, " waiting") : "");
   std::vector<std::string> lines = {
       Paint(Truncate(head, width), bad > 0 ? Colour::kRed : Colour::kBold, colour)};
 

@@ -51,9 +51,6 @@ std::string RenderSummary(const v1::Build& build, const std::vector<FailedStepLo
                                      build.id(), colour));
   }
   absl::StrAppend(&text, "\n", RenderVerdict(build, now, colour), "\n");
-  if (with_table && !build.workspace().hash().empty()) {
-    absl::StrAppend(&text, "Its files: rallyctl fetch ", build.id(), " --to DIR\n");
-  }
   return text;
 }
 

@@ -16,8 +16,7 @@ struct FailedStepLog {
 };
 
 // What stands at the end of an attached build: where the time went, warnings, what failed and the
-// last that it said, the result, and what to do next. Without `with_table` only what failed and
-// the result.
+// last that it said, and the result. Without `with_table` only what failed and the result.
 std::string RenderSummary(const v1::Build& build, const std::vector<FailedStepLog>& failed,
                           absl::Time now, bool with_table, bool colour);
 

@@ -68,6 +68,11 @@ std::string DurationText(absl::Duration duration) {
   return absl::StrFormat("%dh%02dm", seconds / 3600, seconds % 3600 / 60);
 }
 
+std::string WholeSecondsText(absl::Duration duration) {
+  const int64_t seconds = std::max<int64_t>(0, absl::ToInt64Seconds(duration));
+  return seconds < 60 ? absl::StrCat(seconds, "s") : DurationText(absl::Seconds(seconds));
+}
+
 std::string AgeText(absl::Time instant, absl::Time now) {
   if (instant == absl::InfinitePast()) return "-";
   const absl::Duration age = std::max(now - instant, absl::ZeroDuration());

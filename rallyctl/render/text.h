@@ -26,6 +26,8 @@ absl::Duration FromProto(const google::protobuf::Duration& duration);
 
 // "0ms", "340ms", "1.2s", "2m03s", "1h02m".
 std::string DurationText(absl::Duration duration);
+// The same without parts of a second, for what is redrawn each second: "0s", "12s", "2m03s".
+std::string WholeSecondsText(absl::Duration duration);
 // "12s ago"; "-" for an instant that isn't known.
 std::string AgeText(absl::Time instant, absl::Time now);
 // "2026-03-01 14:05:06 UTC"; "-" for an instant that isn't known.

@@ -9,8 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "agent/options.h"
+#include "common/blob/digest.h"
 #include "glog/logging.h"
 #include "rallyctl/attach.h"
+#include "rallyctl/fetch/download.h"
 #include "rallyctl/interrupts.h"
 #include "rallyctl/run/local_fleet.h"
 #include "rallyctl/run/private_folder.h"
@@ -26,6 +28,7 @@ struct Flags {
   agent::Options agent;
   std::string step_memory;
   std::string network = "none";
+  std::string to;
   bool keep = false;
 };
 
@@ -67,7 +70,7 @@ class StopOnInterrupt {
   static void Cancel(Connection& connection, const std::string& build_id) {
     v1::CancelBuildRequest request;
     request.set_build_id(build_id);
-    request.set_reason("Ctrl-C; once more kills what still runs");
+    request.set_reason("Ctrl-C");
     v1::Build build;
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + kCancelDeadline);
@@ -118,10 +121,23 @@ absl::StatusOr<ExitStatus> RunOn(const LocalFleet& fleet, const Invocation& oute
   if (!response.ok()) return response.status();
   stop->SetBuild(*connection, response->build_id());
   if (stop->interrupted()) StopOnInterrupt::Cancel(**connection, response->build_id());
-  auto build = Attach(invocation, **connection, response->build_id(),
+  LiveView::Options view;
+  view.outlives_us = false;
+  view.cancelling_hint = "Ctrl-C once more kills what still runs";
+  auto build = Attach(invocation, **connection, response->build_id(), view,
                       [stop](BuildFollower* follower) { stop->SetFollower(follower); });
   stop->SetBuild(nullptr, "");
   if (!build.ok()) return build.status();
+  if (build->has_value() && !flags.to.empty() && !(*build)->workspace().hash().empty()) {
+    auto tree = blob::MakeDigest((*build)->workspace().hash(), (*build)->workspace().size_bytes());
+    if (!tree.ok()) return tree.status();
+    Download download;
+    download.tree = *std::move(tree);
+    download.to = flags.to;
+    download.replace = true;
+    absl::Status status = FetchInto(invocation, **connection, download);
+    if (!status.ok()) return status;
+  }
   return build->has_value() ? ExitStatusOf((*build)->status()) : ExitStatus::kCancelled;
 }
 
@@ -168,6 +184,8 @@ void AddRun(CLI::App* app, Action* chosen) {
                       "The pipeline (rally.toml here, or in the context; - reads stdin)");
   command->add_option("--context", flags->submission.context,
                       "The folder that the steps start with (the pipeline's own)");
+  command->add_option("--to", flags->to,
+                      "Put the final workspace into this folder, over what is there");
   command->add_flag("--keep", flags->keep, "Keep the data and logs, and say where they are");
   command->add_option("--containerd", flags->agent.containerd, "containerd's socket")
       ->capture_default_str();

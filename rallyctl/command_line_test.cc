@@ -1,0 +1,292 @@
+#include "rallyctl/command_line.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "rallyctl/fetch/install_tree.h"
+#include "rallyctl/testing/memory_cas_service.h"
+#include "rallyctl/testing/scripted_build_service.h"
+
+namespace rally::rallyctl {
+namespace {
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+void WriteFile(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
+
+constexpr char kPipeline[] = "[[step]]\nid = \"a\"\nimage = \"busybox\"\nargs = [\"true\"]\n";
+
+// Command lines against a scripted controller, in a folder of their own.
+class CommandLineTest : public ::testing::Test {
+ protected:
+  CommandLineTest() {
+    char name[] = "/tmp/rallyctl-test-XXXXXX";
+    folder_ = mkdtemp(name);
+    setenv("XDG_CACHE_HOME", (folder_ + "/cache").c_str(), 1);
+    unsetenv("RALLY_SERVER");
+    service_.AddService(&cas_);
+    service_.Start();
+    mkdir((folder_ + "/context").c_str(), 0755);
+    mkdir((folder_ + "/context/sub").c_str(), 0755);
+    WriteFile(folder_ + "/context/rally.toml", kPipeline);
+    WriteFile(folder_ + "/context/sub/file", "content\n");
+  }
+  ~CommandLineTest() override { RemoveTree(AT_FDCWD, folder_.c_str()).IgnoreError(); }
+
+  int RunOn(const std::string& server, std::vector<std::string> words) {
+    std::FILE* out = std::tmpfile();
+    std::FILE* err = std::tmpfile();
+    words.insert(words.begin(), {"rallyctl", "--server", server});
+    std::vector<const char*> argv;
+    for (const std::string& word : words) argv.push_back(word.c_str());
+    int status = 0;
+    {
+      Terminal terminal({fileno(out), fileno(err), true});
+      status = RunCommandLine(static_cast<int>(argv.size()), argv.data(), &terminal);
+    }
+    out_ = Contents(out);
+    err_ = Contents(err);
+    return status;
+  }
+  int Run(std::vector<std::string> words) { return RunOn(service_.address(), std::move(words)); }
+
+  static std::string Contents(std::FILE* file) {
+    std::string text(lseek(fileno(file), 0, SEEK_END), '\0');
+    EXPECT_EQ(pread(fileno(file), &text[0], text.size(), 0), static_cast<ssize_t>(text.size()));
+    std::fclose(file);
+    return text;
+  }
+
+  // The build that the first Submit makes, as if one step had been run already.
+  void EndBuild(v1::BuildStatus build_status, v1::StepStatus step_status, int exit_code) {
+    service_.Update("build-1", [&](v1::Build& build) {
+      build.set_status(build_status);
+      v1::Step& step = build.steps_size() == 0 ? *build.add_steps() : *build.mutable_steps(0);
+      step.set_id("a");
+      step.set_status(step_status);
+      step.set_attempt(1);
+      step.set_has_exit_code(true);
+      step.set_exit_code(exit_code);
+      step.set_log_bytes(6);
+      *build.mutable_workspace() = build.context();
+    });
+  }
+
+  MemoryCasService cas_;
+  ScriptedBuildService service_;
+  std::string folder_;
+  std::string out_;
+  std::string err_;
+};
+
+TEST_F(CommandLineTest, SubmitUploadsTheContextAndEndsAsTheBuildDoes) {
+  service_.AppendLog("a", 1, "hello\n");
+  service_.CompleteLog("a", 1);
+  std::thread ender([this] {
+    while (service_.Submissions().empty()) std::this_thread::yield();
+    EndBuild(v1::BUILD_STATUS_FAILED, v1::STEP_STATUS_FAILED, 7);
+  });
+  EXPECT_EQ(Run({"submit", "--context", folder_ + "/context"}), 1) << err_;
+  ender.join();
+  EXPECT_EQ(out_, "a | hello\n");
+  EXPECT_NE(err_.find("==> context: 2 files, "), std::string::npos) << err_;
+  EXPECT_NE(err_.find("==> a failed, exit code 7\n"), std::string::npos) << err_;
+  EXPECT_NE(err_.find("Its files: rallyctl fetch build-1 --to DIR\n"), std::string::npos) << err_;
+  const auto submission = service_.Submissions().at(0);
+  EXPECT_EQ(submission.pipeline(), kPipeline);
+  EXPECT_EQ(submission.idempotency_key().size(), 32u);
+  const blob::Digest file = blob::DigestOf("content\n");
+  EXPECT_TRUE(cas_.store().FindMissing({file})->empty());
+  const blob::Digest context{submission.context().hash(), submission.context().size_bytes()};
+  EXPECT_TRUE(cas_.store().FindMissing({context})->empty());
+}
+
+TEST_F(CommandLineTest, ExitStatusesOfSubmit) {
+  const std::pair<v1::BuildStatus, int> kCases[] = {{v1::BUILD_STATUS_SUCCEEDED, 0},
+                                                    {v1::BUILD_STATUS_FAILED, 1},
+                                                    {v1::BUILD_STATUS_TIMED_OUT, 124},
+                                                    {v1::BUILD_STATUS_CANCELLED, 130}};
+  service_.CompleteLog("a", 1);
+  // The build has ended by the time that the same key comes again.
+  EXPECT_EQ(Run({"submit", "--context", folder_ + "/context", "--detach", "--key", "k"}), 0);
+  EXPECT_EQ(out_, "build-1\n");
+  for (const auto& [build_status, exit_status] : kCases) {
+    EndBuild(build_status, v1::STEP_STATUS_SUCCEEDED, 0);
+    EXPECT_EQ(Run({"submit", "--context", folder_ + "/context", "--key", "k"}), exit_status)
+        << err_;
+    EXPECT_NE(err_.find("build build-1 was submitted before with this key"), std::string::npos);
+  }
+}
+
+TEST_F(CommandLineTest, ALostAnswerIsAskedForAgainWithTheSameKey) {
+  service_.LoseSubmitAnswers(2);
+  EXPECT_EQ(Run({"submit", "--context", folder_ + "/context", "--detach"}), 0) << err_;
+  EXPECT_EQ(out_, "build-1\n");
+  const auto submissions = service_.Submissions();
+  ASSERT_EQ(submissions.size(), 3u);
+  EXPECT_EQ(submissions[0].idempotency_key(), submissions[2].idempotency_key());
+}
+
+TEST_F(CommandLineTest, CtrlCLeavesTheBuild) {
+  std::thread interrupter([this] {
+    service_.WaitForLogReader("a");
+    raise(SIGINT);
+  });
+  EXPECT_EQ(Run({"submit", "--context", folder_ + "/context", "--detach"}), 0);
+  service_.Update("build-1", [](v1::Build& build) {
+    v1::Step& step = *build.add_steps();
+    step.set_id("a");
+    step.set_attempt(1);
+    step.set_status(v1::STEP_STATUS_RUNNING);
+  });
+  EXPECT_EQ(Run({"watch", "build-1"}), 130) << err_;
+  interrupter.join();
+  EXPECT_NE(err_.find("come back:  rallyctl watch build-1\n"), std::string::npos) << err_;
+  EXPECT_NE(err_.find("cancel it:  rallyctl cancel build-1\n"), std::string::npos) << err_;
+  EXPECT_TRUE(service_.Cancellations().empty());
+}
+
+TEST_F(CommandLineTest, AnInvalidPipelineIsRefusedHere) {
+  WriteFile(folder_ + "/context/rally.toml", "[[step]]\nid = \"a\"\nargs = \"x\"\nimage = \"i\"\n");
+  EXPECT_EQ(Run({"submit", "-f", folder_ + "/context/rally.toml"}), 2);
+  EXPECT_NE(err_.find("/context/rally.toml:3:8: error: \"args\" must be an array of strings"),
+            std::string::npos)
+      << err_;
+  EXPECT_TRUE(service_.Submissions().empty());
+  EXPECT_EQ(Run({"lint", folder_ + "/context/rally.toml"}), 2);
+  EXPECT_NE(out_.find(":3:8: error: "), std::string::npos) << out_;
+  EXPECT_EQ(Run({"submit", "-f", folder_ + "/nowhere.toml"}), 2);
+  EXPECT_NE(err_.find("nowhere.toml: No such file"), std::string::npos) << err_;
+}
+
+TEST_F(CommandLineTest, AControllerThatIsAwayIsThree) {
+  EXPECT_EQ(RunOn("unix:/nowhere/c.sock", {"list", "--patience", "0s"}), 3);
+  EXPECT_NE(err_.find("cannot reach the controller at unix:/nowhere/c.sock: "), std::string::npos)
+      << err_;
+  EXPECT_EQ(RunOn("example.org:7470", {"list"}), 2) << "plaintext beyond this machine";
+}
+
+TEST_F(CommandLineTest, WordsThatMeanNothingAreTwo) {
+  EXPECT_EQ(Run({"nonsense"}), 2);
+  EXPECT_EQ(Run({"get"}), 2);
+  EXPECT_EQ(Run({"get", "no-such-build"}), 2);
+  EXPECT_NE(err_.find("no-such-build"), std::string::npos) << err_;
+  EXPECT_EQ(Run({"list", "-o", "yaml"}), 2);
+  EXPECT_EQ(Run({"list", "--progress", "loud"}), 2);
+  EXPECT_EQ(Run({"submit", "--label", "novalue", "--context", folder_ + "/context"}), 2);
+}
+
+TEST_F(CommandLineTest, LogsAreByteForByteForOneStepAndBehindIdsForAll) {
+  Run({"submit", "--context", folder_ + "/context", "--detach"});
+  service_.AppendLog("a", 1, std::string("1\0\x1b[2Jx", 7));
+  service_.AppendLog("a", 1, "tail", v1::LOG_STREAM_STDERR);
+  service_.CompleteLog("a", 1);
+  EndBuild(v1::BUILD_STATUS_SUCCEEDED, v1::STEP_STATUS_SUCCEEDED, 0);
+  EXPECT_EQ(Run({"logs", "build-1", "a"}), 0) << err_;
+  EXPECT_EQ(out_, std::string("1\0\x1b[2Jxtail", 11));
+  EXPECT_EQ(Run({"logs", "build-1", "a", "-f"}), 0) << err_;
+  EXPECT_EQ(out_.size(), 11u);
+  EXPECT_EQ(Run({"logs", "build-1"}), 0) << err_;
+  EXPECT_NE(out_.find("a | tail\n"), std::string::npos) << out_;
+  EXPECT_EQ(Run({"logs", "build-1", "a", "-o", "json"}), 0);
+  const auto record = nlohmann::json::parse(out_.substr(out_.find('\n') + 1));
+  EXPECT_EQ(record["data"], "tail");
+  EXPECT_EQ(record["offset"], 7);
+  EXPECT_EQ(record["stream"], "stderr");
+}
+
+TEST_F(CommandLineTest, DataIsJsonOnStandardOutput) {
+  Run({"submit", "--context", folder_ + "/context", "--detach"});
+  EndBuild(v1::BUILD_STATUS_SUCCEEDED, v1::STEP_STATUS_SUCCEEDED, 0);
+  service_.CompleteLog("a", 1);
+  EXPECT_EQ(Run({"list", "-o", "json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_)["builds"][0]["id"], "build-1");
+  EXPECT_EQ(Run({"get", "build-1", "-o", "json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_)["steps"][0]["exit_code"], 0);
+  EXPECT_EQ(Run({"watch", "build-1", "-o", "json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_)["status"], "BUILD_STATUS_SUCCEEDED");
+  EXPECT_EQ(Run({"cancel", "build-1", "-o", "json", "--reason", "enough"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_)["reason"], "enough");
+}
+
+TEST_F(CommandLineTest, AgentsAreListedAndDrained) {
+  v1::ListAgentsResponse agents;
+  agents.add_agents()->set_name("agent-1");
+  agents.mutable_agents(0)->set_state("connected");
+  service_.SetAgents(agents);
+  EXPECT_EQ(Run({"agents"}), 0);
+  EXPECT_NE(out_.find("agent-1  connected"), std::string::npos) << out_;
+  EXPECT_EQ(Run({"agents", "drain", "agent-1"}), 0) << err_;
+  EXPECT_EQ(Run({"agents"}), 0);
+  EXPECT_NE(out_.find("agent-1  draining"), std::string::npos) << out_;
+  EXPECT_EQ(Run({"agents", "undrain", "nobody"}), 2);
+}
+
+TEST_F(CommandLineTest, FetchTakesWhatWasAskedForAndReplacesNothing) {
+  Run({"submit", "--context", folder_ + "/context", "--detach"});
+  EXPECT_EQ(Run({"fetch", "build-1", "--to", folder_ + "/early"}), 2);
+  EXPECT_NE(err_.find("has no final workspace yet"), std::string::npos) << err_;
+  EndBuild(v1::BUILD_STATUS_SUCCEEDED, v1::STEP_STATUS_SUCCEEDED, 0);
+  const std::string to = folder_ + "/out";
+  EXPECT_EQ(Run({"fetch", "build-1", "sub/file", "--to", to}), 0) << err_;
+  EXPECT_EQ(ReadFile(to + "/sub/file"), "content\n");
+  EXPECT_NE(access((to + "/rally.toml").c_str(), F_OK), 0) << "nobody asked for it";
+
+  WriteFile(to + "/sub/file", "mine\n");
+  EXPECT_EQ(Run({"fetch", "build-1", "--to", to}), 2);
+  EXPECT_NE(err_.find("sub/file is there already; --force replaces it"), std::string::npos) << err_;
+  EXPECT_EQ(ReadFile(to + "/sub/file"), "mine\n");
+  EXPECT_NE(access((to + "/rally.toml").c_str(), F_OK), 0) << "all or nothing";
+  EXPECT_EQ(Run({"fetch", "build-1", "--to", to, "--force"}), 0) << err_;
+  EXPECT_EQ(ReadFile(to + "/sub/file"), "content\n");
+  EXPECT_EQ(ReadFile(to + "/rally.toml"), kPipeline);
+
+  EXPECT_EQ(Run({"fetch", "build-1", "sub/nope", "--to", to}), 2);
+  EXPECT_NE(err_.find("there is no sub/nope in the workspace"), std::string::npos) << err_;
+  EXPECT_EQ(Run({"fetch", "build-1", "../x", "--to", to}), 2);
+  EXPECT_EQ(Run({"fetch", "build-1", "--step", "zz", "--to", to}), 2);
+}
+
+TEST_F(CommandLineTest, FetchDoesNotWriteThroughALink) {
+  Run({"submit", "--context", folder_ + "/context", "--detach"});
+  EndBuild(v1::BUILD_STATUS_SUCCEEDED, v1::STEP_STATUS_SUCCEEDED, 0);
+  mkdir((folder_ + "/elsewhere").c_str(), 0755);
+  mkdir((folder_ + "/out").c_str(), 0755);
+  ASSERT_EQ(symlink((folder_ + "/elsewhere").c_str(), (folder_ + "/out/sub").c_str()), 0);
+  EXPECT_EQ(Run({"fetch", "build-1", "--to", folder_ + "/out"}), 2) << err_;
+  EXPECT_EQ(Run({"fetch", "build-1", "--to", folder_ + "/out", "--force"}), 0) << err_;
+  EXPECT_NE(access((folder_ + "/elsewhere/file").c_str(), F_OK), 0);
+  EXPECT_EQ(ReadFile(folder_ + "/out/sub/file"), "content\n") << "the link was replaced";
+}
+
+TEST_F(CommandLineTest, GraphVersionAndCompletionNeedNoServer) {
+  service_.Stop();
+  EXPECT_EQ(Run({"graph", "-f", folder_ + "/context/rally.toml", "-o", "json"}), 0) << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["order"][0], "a");
+  EXPECT_EQ(Run({"graph", "-f", folder_ + "/context/rally.toml", "-o", "yaml"}), 2);
+  EXPECT_EQ(Run({"graph", "-f", folder_ + "/context/rally.toml", "--digest"}), 0);
+  EXPECT_EQ(out_.size(), 65u) << out_;
+  EXPECT_EQ(Run({"version"}), 0);
+  EXPECT_EQ(out_.substr(0, 9), "rallyctl ");
+  EXPECT_EQ(Run({"completion"}), 0);
+  EXPECT_NE(out_.find("submit) words='"), std::string::npos) << out_;
+}
+
+}  // namespace
+}  // namespace rally::rallyctl
