@@ -70,7 +70,8 @@ absl::StatusOr<v1::Build> BuildFollower::Run() {
       now = absl::Now();
     }
     listener_->Flush(now);
-    if (Finished(now) || !fatal_.ok()) continue;
+    // The wake-up of an interrupt may have been among what was just handled.
+    if (Finished(now) || !fatal_.ok() || interrupted_) continue;
     HandleEvent(NextWakeup(now));
   }
   listener_->Flush(absl::Now());
