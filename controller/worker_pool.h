@@ -11,22 +11,26 @@
 
 namespace rally::controller {
 
-// A few threads for work that reads disks: checking a submission, joining trees. It keeps no order
-// between jobs.
+// A few threads for work that waits for disks, so that neither gRPC's threads (which serve
+// heartbeats) nor the loop's do. It keeps no order between jobs.
 //
-// Threads: thread-safe. Stop, which the destructor calls, drops what has not begun and waits for
-// what has.
+// Ownership: what the jobs refer to must outlive the pool, or Stop.
+// Threads: thread-safe. Blocking: Stop, which the destructor calls: it drops what has not begun and
+//   waits for what has.
 class WorkerPool {
  public:
   WorkerPool(int threads, size_t queue_limit);
   ~WorkerPool() { Stop(); }
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
 
   // Jobs given from now on are dropped.
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // False when too much waits already, or the pool is stopping: the job is not taken.
   bool TryPost(std::function<void()> job) ABSL_LOCKS_EXCLUDED(mutex_);
-  // For work that the controller itself caused and whose number is bounded by live steps.
+  // For work whose number something else bounds: one for a live step, or the next part of what was
+  // taken before.
   void Post(std::function<void()> job) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

@@ -4,7 +4,7 @@
 #include "controller/blob/byte_stream_service.h"
 #include "controller/blob/cas_service.h"
 #include "controller/blob/disk_store.h"
-#include "controller/blob/disk_threads.h"
+#include "controller/worker_pool.h"
 #include "grpcpp/server_builder.h"
 
 namespace rally::cas {
@@ -37,7 +37,7 @@ class BlobServices {
   }
 
  private:
-  DiskThreads threads_;
+  controller::WorkerPool threads_;
   CasService cas_;
   ByteStreamService byte_stream_;
   CapabilitiesService capabilities_;

@@ -32,14 +32,14 @@ absl::Status CheckUncompressed(const ResourceName& name) {
 // One download. Owns itself; each of its steps runs after the one before, on the disk threads.
 class Download : public grpc::ServerWriteReactor<ReadResponse> {
  public:
-  Download(DiskStore* store, DiskThreads* threads, const ReadRequest* request)
+  Download(DiskStore* store, controller::WorkerPool* threads, const ReadRequest* request)
       : store_(store), threads_(threads), request_(request) {
-    if (!threads_->TrySchedule([this] { Open(); })) Finish(rpc::ToGrpc(TooBusy()));
+    if (!threads_->TryPost([this] { Open(); })) Finish(rpc::ToGrpc(TooBusy()));
   }
 
   void OnWriteDone(bool ok) override {
     if (ok) {
-      threads_->Schedule([this] { SendNext(); });
+      threads_->Post([this] { SendNext(); });
     } else {
       Finish(grpc::Status::CANCELLED);
     }
@@ -66,7 +66,7 @@ class Download : public grpc::ServerWriteReactor<ReadResponse> {
   }
 
   DiskStore* const store_;
-  DiskThreads* const threads_;
+  controller::WorkerPool* const threads_;
   const ReadRequest* const request_;
   std::unique_ptr<DiskStore::Reader> reader_;
   ReadResponse frame_;
@@ -75,7 +75,7 @@ class Download : public grpc::ServerWriteReactor<ReadResponse> {
 // One upload. Owns itself; each of its steps runs after the one before, on the disk threads.
 class UploadStream : public grpc::ServerReadReactor<WriteRequest> {
  public:
-  UploadStream(DiskStore* store, DiskThreads* threads, WriteResponse* response)
+  UploadStream(DiskStore* store, controller::WorkerPool* threads, WriteResponse* response)
       : store_(store), threads_(threads), response_(response) {
     StartRead(&frame_);
   }
@@ -86,8 +86,8 @@ class UploadStream : public grpc::ServerReadReactor<WriteRequest> {
           "the upload ended before the message that finishes it; nothing was stored")));
     }
     if (started_) {
-      threads_->Schedule([this] { Receive(); });
-    } else if (!threads_->TrySchedule([this] { Receive(); })) {
+      threads_->Post([this] { Receive(); });
+    } else if (!threads_->TryPost([this] { Receive(); })) {
       Finish(rpc::ToGrpc(TooBusy()));
     }
     started_ = true;
@@ -144,7 +144,7 @@ class UploadStream : public grpc::ServerReadReactor<WriteRequest> {
   }
 
   DiskStore* const store_;
-  DiskThreads* const threads_;
+  controller::WorkerPool* const threads_;
   WriteResponse* const response_;
   WriteRequest frame_;
   bool started_ = false;

@@ -2,7 +2,7 @@
 #define RALLY_CONTROLLER_BLOB_BYTE_STREAM_SERVICE_H_
 
 #include "controller/blob/disk_store.h"
-#include "controller/blob/disk_threads.h"
+#include "controller/worker_pool.h"
 #include "google/bytestream/bytestream.grpc.pb.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/server_callback.h"
@@ -16,7 +16,8 @@ namespace rally::cas {
 // work happens on `threads`.
 class ByteStreamService : public google::bytestream::ByteStream::CallbackService {
  public:
-  ByteStreamService(DiskStore* store, DiskThreads* threads) : store_(store), threads_(threads) {}
+  ByteStreamService(DiskStore* store, controller::WorkerPool* threads)
+      : store_(store), threads_(threads) {}
 
   grpc::ServerWriteReactor<google::bytestream::ReadResponse>* Read(
       grpc::CallbackServerContext* context,
@@ -26,7 +27,7 @@ class ByteStreamService : public google::bytestream::ByteStream::CallbackService
 
  private:
   DiskStore* const store_;
-  DiskThreads* const threads_;
+  controller::WorkerPool* const threads_;
 };
 
 }  // namespace rally::cas

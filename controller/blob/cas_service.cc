@@ -14,11 +14,12 @@ namespace {
 namespace reapi = build::bazel::remote::execution::v2;
 
 // Runs the call's work on the disk threads, then ends the call.
-grpc::ServerUnaryReactor* RunOnDisk(DiskThreads* threads, grpc::CallbackServerContext* context,
+grpc::ServerUnaryReactor* RunOnDisk(controller::WorkerPool* threads,
+                                    grpc::CallbackServerContext* context,
                                     std::function<absl::Status()> work) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const bool taken = threads->TrySchedule(
-      [reactor, work = std::move(work)] { reactor->Finish(rpc::ToGrpc(work())); });
+  const bool taken =
+      threads->TryPost([reactor, work = std::move(work)] { reactor->Finish(rpc::ToGrpc(work())); });
   if (!taken) {
     reactor->Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE,
                                  "the blob service has too much to do; try again"));

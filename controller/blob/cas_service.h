@@ -5,7 +5,7 @@
 
 #include "build/bazel/remote/execution/v2/remote_execution.grpc.pb.h"
 #include "controller/blob/disk_store.h"
-#include "controller/blob/disk_threads.h"
+#include "controller/worker_pool.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/server_callback.h"
 
@@ -23,7 +23,8 @@ class CasService
   static constexpr int64_t kMaxBatchBytes = 4 * 1024 * 1024 - 64 * 1024;
   static constexpr int kMaxMessageBytes = 16 * 1024 * 1024;
 
-  CasService(DiskStore* store, DiskThreads* threads) : store_(store), threads_(threads) {}
+  CasService(DiskStore* store, controller::WorkerPool* threads)
+      : store_(store), threads_(threads) {}
 
   grpc::ServerUnaryReactor* FindMissingBlobs(
       grpc::CallbackServerContext* context,
@@ -40,7 +41,7 @@ class CasService
 
  private:
   DiskStore* const store_;
-  DiskThreads* const threads_;
+  controller::WorkerPool* const threads_;
 };
 
 // Says what the CAS can do, which clients ask before anything else.

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -119,7 +120,17 @@ absl::StatusOr<std::vector<Digest>> DiskStore::FindMissing(absl::Span<const Dige
 }
 
 absl::Status DiskStore::Sync() {
-  if (syncfs(root_fd_) != 0) return ErrnoStatus(errno, "syncing the blob store to disk");
+  const bool linking = linking_ > 0;  // before `committed_`: what ends meanwhile is counted there
+  const int64_t wanted = committed_;
+  absl::MutexLock lock(&sync_mutex_);
+  if (!linking && synced_ >= wanted) return absl::OkStatus();
+  const int64_t covered = committed_;
+  if (syncfs(root_fd_) != 0) {
+    // The kernel tells of a failed write only once: a second try would claim what isn't true.
+    if (errno == EIO) LOG(FATAL) << "syncing the blob store: what is durable is unknown, stopping";
+    return ErrnoStatus(errno, "syncing the blob store to disk");
+  }
+  synced_ = covered;
   return absl::OkStatus();
 }
 
@@ -196,12 +207,17 @@ absl::Status DiskStore::Link(const Digest& digest, int fd, const std::string& te
   if (fchmod(fd, 0444) != 0) return ErrnoStatus(errno, "fchmod");
   const std::string name = FileName(digest);
   const int shard = ShardFd(digest);
+  ++linking_;
+  const absl::Cleanup linked = [this] { --linking_; };
   for (int attempt = 0; attempt < 3; ++attempt) {
     const int result = temporary_name.empty()
                            ? linkat(AT_FDCWD, absl::StrCat("/proc/self/fd/", fd).c_str(), shard,
                                     name.c_str(), AT_SYMLINK_FOLLOW)
                            : linkat(temporary_fd_, temporary_name.c_str(), shard, name.c_str(), 0);
-    if (result == 0) return absl::OkStatus();
+    if (result == 0) {
+      ++committed_;
+      return absl::OkStatus();
+    }
     if (errno != EEXIST) return ErrnoStatus(errno, "linking");
     if (Contains(digest)) return absl::OkStatus();
     // A crash can leave a file of the wrong size under the name; the good copy takes its place.

@@ -8,9 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "common/blob/digest.h"
 
@@ -92,8 +94,12 @@ class DiskStore {
   absl::Status WriteAll(const blob::Digest& digest, absl::string_view bytes);
 
   // Makes all that was committed before survive a power loss. Call it before acknowledging
-  // anything that refers to blobs; one call for many blobs.
-  absl::Status Sync();
+  // anything that refers to blobs; one call for many blobs. Costs nothing when nothing was
+  // committed since the last one; callers that come together share one.
+  absl::Status Sync() ABSL_LOCKS_EXCLUDED(sync_mutex_);
+
+  // Whether Sync has nothing to do. Doesn't block.
+  bool IsSynced() const { return linking_ == 0 && synced_ >= committed_; }
 
   // How many blobs were found damaged since Open.
   int64_t quarantined() const { return quarantined_; }
@@ -113,6 +119,13 @@ class DiskStore {
   // Whether this filesystem has files without a name; found out at Open.
   bool unnamed_files_ = false;
   std::atomic<int64_t> next_temporary_{0};
+
+  // Blobs that got their names in this process, and how many of them are known to be on the disk.
+  // What an earlier process left counts as one that isn't.
+  std::atomic<int64_t> committed_{1};
+  std::atomic<int> linking_{0};  // that may have their names, but aren't counted yet
+  std::atomic<int64_t> synced_{0};
+  absl::Mutex sync_mutex_;  // held by the one that syncs, for all who wait for it
   std::atomic<int64_t> quarantined_{0};
 };
 

@@ -90,6 +90,19 @@ TEST_F(DiskStoreTest, KeepsBlobsInTheDocumentedLayout) {
               ElementsAre(other));
 }
 
+TEST_F(DiskStoreTest, OnlyWhatIsNewNeedsASync) {
+  EXPECT_FALSE(store_->IsSynced()) << "an earlier process may have left what isn't on the disk";
+  EXPECT_EQ(store_->Sync(), absl::OkStatus());
+  EXPECT_TRUE(store_->IsSynced());
+  Put("hello");
+  EXPECT_FALSE(store_->IsSynced());
+  EXPECT_EQ(store_->Sync(), absl::OkStatus());
+  EXPECT_TRUE(store_->IsSynced());
+  Put("hello");
+  store_->ReadAll(DigestOf("hello")).IgnoreError();
+  EXPECT_TRUE(store_->IsSynced()) << "what was there already is on the disk";
+}
+
 TEST_F(DiskStoreTest, EmptyBlobIsAlwaysThere) {
   EXPECT_EQ(store_->ReadAll(blob::EmptyBlobDigest()).value(), "");
   EXPECT_EQ(store_->WriteAll(blob::EmptyBlobDigest(), ""), absl::OkStatus());
