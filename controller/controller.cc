@@ -5,7 +5,9 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -33,10 +35,14 @@
 namespace rally::controller {
 namespace {
 
-// What one machine of the control plane needs at once; people wait for them, steps don't.
+// Threads that wait for disks. Checks of submissions and joins can be long; logs and reports are
+// short and must not wait behind them.
 constexpr int kWorkers = 2;
-constexpr int kReaders = 2;
-constexpr size_t kQueuedJobs = 1024;
+constexpr int kLogWorkers = 2;
+constexpr int kReportWorkers = 1;
+constexpr size_t kQueuedJobs = 8192;
+// How long calls may go on that don't end by themselves, when the controller stops.
+constexpr absl::Duration kShutdownGrace = absl::Milliseconds(300);
 // Trees of live builds that joins and submissions read again and again.
 constexpr int64_t kDirectoryCacheBytes = 8 << 20;
 
@@ -68,23 +74,49 @@ class DataFolder {
   const int fd_;
 };
 
+// gRPC takes over a socket that lies there already. That must not be a living server's.
+absl::Status CheckSocketPath(const std::string& path) {
+  struct stat info;
+  if (lstat(path.c_str(), &info) != 0) return absl::OkStatus();
+  if (!S_ISSOCK(info.st_mode)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("can't listen on ", path, ": there is something that isn't a socket"));
+  }
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool answered =
+      fd >= 0 && connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  if (fd >= 0) close(fd);
+  if (!answered) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("can't listen on ", path,
+                   ": another server does; stop it, or give another "
+                   "address with --listen"));
+}
+
 }  // namespace
 
 // Members are in the order of construction: what is below may use what is above.
 class Controller::Impl : public CommandSink {
  public:
   explicit Impl(const Options& options)
-      : options_(options), workers_(kWorkers, kQueuedJobs), readers_(kReaders, kQueuedJobs) {}
+      : options_(options),
+        workers_(kWorkers, kQueuedJobs),
+        log_workers_(kLogWorkers, kQueuedJobs),
+        report_workers_(kReportWorkers, kQueuedJobs) {}
 
   ~Impl() override {
     if (server_ != nullptr) {
       agents_->CloseAll();
-      server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+      server_->Shutdown(absl::ToChronoTime(absl::Now() + kShutdownGrace));
       server_->Wait();
     }
     // Jobs post to the loop, and the loop's commands become jobs: the jobs end first.
     workers_.Stop();
-    readers_.Stop();
+    log_workers_.Stop();
+    report_workers_.Stop();
     loop_.reset();
   }
 
@@ -101,7 +133,14 @@ class Controller::Impl : public CommandSink {
     auto logs = LogStore::Open(options_.data + "/logs");
     if (!logs.ok()) return logs.status();
     logs_ = *std::move(logs);
-    agents_ = std::make_unique<AgentService>(logs_.get(), options_.heartbeat, options_.grace);
+    AgentService::Parts agents;
+    agents.logs = logs_.get();
+    agents.workers = &report_workers_;
+    agents.blobs_are_durable = [this] { return disk_store_->IsSynced(); };
+    agents.sync_blobs = [this] { return disk_store_->Sync(); };
+    agents.heartbeat = options_.heartbeat;
+    agents.grace = options_.grace;
+    agents_ = std::make_unique<AgentService>(std::move(agents));
 
     auto journal = store::SqliteJournal::Open(options_.data + "/journal.db");
     if (!journal.ok()) return journal.status();
@@ -147,25 +186,29 @@ class Controller::Impl : public CommandSink {
     parts.logs = logs_.get();
     parts.watchers = &watchers_;
     parts.workers = &workers_;
-    parts.readers = &readers_;
+    parts.readers = &log_workers_;
     parts.blobs = blob_store_.get();
     parts.directories = directories_.get();
     parts.sync_blobs = [this] { return disk_store_->Sync(); };
     parts.limits = options_.limits;
     builds_ = std::make_unique<BuildService>(std::move(parts));
-    log_service_ = std::make_unique<LogService>(logs_.get());
+    log_service_ =
+        std::make_unique<LogService>(LogService::Parts{logs_.get(), loop_.get(), &log_workers_});
     blob_services_ = std::make_unique<cas::BlobServices>(disk_store_.get());
 
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
     rpc::ConfigureServer(&builder);
+    // Or else a second controller could share the port, and get half of the connections.
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     auto credentials = rpc::MakeServerCredentials(options_.security, options_.listen);
     if (!credentials.ok()) return credentials.status();
     const std::string unix_path(
         absl::StartsWith(options_.listen, "unix:") ? options_.listen.substr(strlen("unix:")) : "");
-    // The folder's lock says that no controller of ours listens on what a crash left there.
-    if (!unix_path.empty()) unlink(unix_path.c_str());
+    if (!unix_path.empty()) {
+      if (absl::Status status = CheckSocketPath(unix_path); !status.ok()) return status;
+    }
     int port = 0;
     builder.AddListeningPort(options_.listen, *credentials, &port);
     builder.RegisterService(builds_.get());
@@ -199,7 +242,8 @@ class Controller::Impl : public CommandSink {
   std::unique_ptr<AgentService> agents_;
   std::unique_ptr<Loop> loop_;
   WorkerPool workers_;
-  WorkerPool readers_;
+  WorkerPool log_workers_;
+  WorkerPool report_workers_;
   std::unique_ptr<BuildService> builds_;
   std::unique_ptr<LogService> log_service_;
   std::unique_ptr<cas::BlobServices> blob_services_;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/blob/digest.h"
+#include "common/blob/directory.h"
 #include "common/blob/tree.h"
 #include "common/pipeline/diagnostic.h"
 #include "controller/wire/build_wire.h"
@@ -17,8 +18,31 @@ namespace rally::controller {
 namespace {
 
 constexpr size_t kKeyLimit = 256;
+constexpr int kLabelLimit = 64;
 constexpr int kMissingListed = 10;
 constexpr int kBuildIdLength = 10;
+
+// What is stored is read again by a strict reader: it must be UTF-8, also when it was cut.
+std::string Shortened(const std::string& text) {
+  std::string cut = text.substr(0, kKeyLimit);
+  while (!blob::IsValidUtf8(cut)) cut.pop_back();
+  return cut;
+}
+
+absl::Status CheckLabels(const v1::SubmitRequest& request) {
+  if (request.labels_size() > kLabelLimit) {
+    return absl::InvalidArgumentError(absl::StrCat("the submission has ", request.labels_size(),
+                                                   " labels; at most ", kLabelLimit, " can be"));
+  }
+  for (const auto& [name, value] : request.labels()) {
+    if (name.empty() || name.size() > kKeyLimit || value.size() > kKeyLimit) {
+      return absl::InvalidArgumentError(absl::StrCat("label \"", Shortened(name),
+                                                     "\": a name has 1 to ", kKeyLimit,
+                                                     " characters, a value at most ", kKeyLimit));
+    }
+  }
+  return absl::OkStatus();
+}
 
 absl::Status CheckContext(const blob::Digest& context, blob::BlobStore& store,
                           blob::DirectoryReader& reader) {
@@ -79,10 +103,11 @@ absl::StatusOr<core::BuildSubmitted> CheckSubmission(const v1::SubmitRequest& re
     return absl::InvalidArgumentError(
         absl::StrCat("the idempotency key must have 1 to ", kKeyLimit, " characters"));
   }
+  if (absl::Status status = CheckLabels(request); !status.ok()) return status;
   core::BuildSubmitted event;
   event.idempotency_key = request.idempotency_key();
   event.pipeline_name =
-      request.pipeline_name().empty() ? "rally.toml" : request.pipeline_name().substr(0, kKeyLimit);
+      request.pipeline_name().empty() ? "rally.toml" : Shortened(request.pipeline_name());
   pipeline::ParseResult parsed = pipeline::Parse(request.pipeline(), limits);
   std::vector<std::string> errors;
   for (const pipeline::Diagnostic& diagnostic : parsed.diagnostics) {

@@ -1,9 +1,14 @@
 #include "controller/service/agent_service.h"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/blob/digest.h"
+#include "common/rpc/status.h"
+#include "controller/service/report_queue.h"
 #include "controller/wire/build_wire.h"
 #include "controller/wire/event_wire.h"
 #include "controller/wire/value_wire.h"
@@ -16,6 +21,7 @@ namespace {
 constexpr int kProtocol = 1;
 constexpr size_t kNameLimit = 128;
 constexpr int kSlotLimit = 4096;
+constexpr int kReportLimit = 4 * kSlotLimit;
 
 v1::Verdict ToProto(core::Verdict verdict) {
   switch (verdict) {
@@ -38,12 +44,18 @@ std::string Objection(const v1::Hello& hello, int64_t epoch) {
                         hello.protocol(), ", this controller speaks ", kProtocol,
                         ": update the older of the two");
   }
-  if (hello.name().empty() || hello.name().size() > kNameLimit) {
-    return absl::StrCat("an agent's name has 1 to ", kNameLimit, " characters");
+  if (hello.name().empty() || hello.name().size() > kNameLimit ||
+      !std::all_of(hello.name().begin(), hello.name().end(), absl::ascii_isgraph)) {
+    return absl::StrCat("an agent's name has 1 to ", kNameLimit,
+                        " printable ASCII characters and no space");
   }
   if (hello.slots() < 1 || hello.slots() > kSlotLimit) {
     return absl::StrCat("agent ", hello.name(), " offers ", hello.slots(), " slots; 1 to ",
                         kSlotLimit, " make sense");
+  }
+  if (hello.attempts_size() > kReportLimit) {
+    return absl::StrCat("agent ", hello.name(), " reports ", hello.attempts_size(),
+                        " attempts; more than ", kReportLimit, " can't be");
   }
   if (hello.highest_epoch() > epoch) {
     return absl::StrCat("agent ", hello.name(), " has obeyed epoch ", hello.highest_epoch(),
@@ -51,6 +63,25 @@ std::string Objection(const v1::Hello& hello, int64_t epoch) {
                         ": was its data restored from an old backup?");
   }
   return "";
+}
+
+std::tuple<std::string, int, int> NameOf(const core::AttemptKey& key) {
+  return {key.build_id, key.step, key.attempt};
+}
+
+// What the rest of the controller may rely on. A result that says nonsense is Rally's failure.
+core::AttemptEnded CheckedResult(core::AttemptEnded result) {
+  result.log_end = std::max<int64_t>(result.log_end, 0);
+  if (!result.output.empty()) {
+    auto digest = blob::MakeDigest(result.output.hash, result.output.size_bytes);
+    if (!digest.ok()) {
+      result.kind = core::EndKind::kErrored;
+      result.message =
+          absl::StrCat("the agent reported a malformed output: ", digest.status().message());
+      result.output = {};
+    }
+  }
+  return result;
 }
 
 }  // namespace
@@ -65,47 +96,78 @@ class AgentService::Session : public QueuedStream<v1::AgentMessage, v1::Controll
 
  private:
   bool OnMessage(v1::AgentMessage& message) override {
-    if (session_ == 0) return OnHello(message);
-    if (message.has_heartbeat()) {
-      v1::ControllerMessage answer;
-      answer.mutable_heartbeat_ack()->set_seq(message.heartbeat().seq());
-      Enqueue(std::move(answer));
-      return service_->loop_->Heartbeat(agent_, message.heartbeat().accepts_work());
+    if (session_ == 0) {
+      absl::Status status = OnHello(message);
+      if (!status.ok()) {
+        LOG(WARNING) << "a session was refused: " << status.message();
+        Close(rpc::ToGrpc(status));
+      }
+      return false;  // until it was introduced
     }
     // A message that was under way when a newer session replaced this one is void: the agent says
     // the same again there.
-    if (!service_->IsCurrent(agent_, session_)) return true;
+    const Standing standing = service_->StandingOf(agent_, session_);
+    if (standing == Standing::kReplaced) return true;
     switch (message.message_case()) {
+      case v1::AgentMessage::kHeartbeat:
+        if (service_->loop_->Heartbeat(agent_, message.heartbeat().accepts_work()) &&
+            standing == Standing::kWelcomed) {
+          v1::ControllerMessage answer;
+          answer.mutable_heartbeat_ack()->set_seq(message.heartbeat().seq());
+          Enqueue(std::move(answer));
+        }
+        break;
       case v1::AgentMessage::kPrepared:
-        return service_->loop_->Post(wire::FromProto(agent_, message.prepared()));
+        reports_->Add(wire::FromProto(agent_, message.prepared()), false);
+        break;
       case v1::AgentMessage::kRejected:
-        return service_->loop_->Post(wire::FromProto(agent_, message.rejected()));
+        reports_->Add(wire::FromProto(agent_, message.rejected()), false);
+        break;
       case v1::AgentMessage::kStarted:
-        return service_->loop_->Post(wire::FromProto(agent_, message.started()));
-      case v1::AgentMessage::kResult:
-        return service_->loop_->Post(wire::FromProto(agent_, message.result()));
-      default:
-        return true;  // a message of a newer minor version
+        reports_->Add(wire::FromProto(agent_, message.started()), false);
+        break;
+      case v1::AgentMessage::kResult: {
+        core::AttemptEnded result =
+            CheckedResult(std::get<core::AttemptEnded>(wire::FromProto(agent_, message.result())));
+        const bool has_output = !result.output.empty();
+        reports_->Add(std::move(result), has_output);
+        break;
+      }
+      case v1::AgentMessage::kHello:
+      case v1::AgentMessage::MESSAGE_NOT_SET:
+        break;  // the latter: a message of a newer minor version
     }
+    return true;
   }
 
-  bool OnHello(const v1::AgentMessage& message) {
+  absl::Status OnHello(v1::AgentMessage& message) {
     if (!message.has_hello()) {
-      Close({grpc::StatusCode::FAILED_PRECONDITION, "the first message of a session is Hello"});
-      return false;
+      return absl::FailedPreconditionError("the first message of a session is Hello");
     }
-    const v1::Hello& hello = message.hello();
+    v1::Hello& hello = *message.mutable_hello();
     const std::string objection = Objection(hello, service_->loop_->epoch());
-    if (!objection.empty()) {
-      LOG(WARNING) << "a session was refused: " << objection;
-      Close({grpc::StatusCode::FAILED_PRECONDITION, objection});
-      return false;
-    }
+    if (!objection.empty()) return absl::FailedPreconditionError(objection);
+    auto session = service_->Register(hello, handle());
+    if (!session.ok()) return session.status();
     agent_ = hello.name();
-    session_ = service_->Register(agent_, handle());
+    session_ = *session;
+    const Parts& parts = service_->parts_;
+    reports_ = std::make_shared<ReportQueue>(
+        ReportQueue::Parts{service_->loop_, parts.workers, parts.blobs_are_durable,
+                           parts.sync_blobs},
+        [handle = handle(), agent = agent_](const absl::Status& status) {
+          LOG(WARNING) << "agent=" << agent << " is cut off: " << status;
+          handle->Close(rpc::ToGrpc(status));
+        });
     LOG(INFO) << "agent=" << agent_ << " session=" << session_ << " connected with "
               << hello.slots() << " slots and " << hello.attempts_size() << " attempts";
-    return service_->loop_->Post(wire::FromProto(hello, session_));
+    const bool taken =
+        parts.workers->TryPost([service = service_, session = session_, handle = handle(),
+                                hello = std::make_shared<const v1::Hello>(std::move(hello))] {
+          service->Introduce(*hello, session, handle);
+        });
+    return taken ? absl::OkStatus()
+                 : absl::UnavailableError("the controller has too much to do; try again");
   }
 
   void OnEnded() override {
@@ -118,25 +180,33 @@ class AgentService::Session : public QueuedStream<v1::AgentMessage, v1::Controll
   AgentService* const service_;
   std::string agent_;
   int64_t session_ = 0;
+  std::shared_ptr<ReportQueue> reports_;
 };
-
-AgentService::AgentService(LogStore* logs, absl::Duration heartbeat, absl::Duration grace)
-    : logs_(logs), heartbeat_(heartbeat), grace_(grace) {}
 
 grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* AgentService::Connect(
     grpc::CallbackServerContext* context) {
   return new Session(this, context);
 }
 
-int64_t AgentService::Register(const std::string& agent, std::shared_ptr<Handle> handle) {
+absl::StatusOr<int64_t> AgentService::Register(const v1::Hello& hello,
+                                               std::shared_ptr<Handle> handle) {
   std::shared_ptr<Handle> replaced;
   int64_t session;
   {
     absl::MutexLock lock(&mutex_);
-    Live& live = sessions_[agent];
+    Live& live = sessions_[hello.name()];
+    if (live.handle != nullptr && live.incarnation != hello.incarnation()) {
+      return absl::AlreadyExistsError(
+          absl::StrCat("an agent called ", hello.name(),
+                       " with another data directory is connected; give one "
+                       "of them another --name"));
+    }
     replaced = std::move(live.handle);
     session = ++last_session_;
-    live = {session, std::move(handle)};
+    live = Live();
+    live.session = session;
+    live.incarnation = hello.incarnation();
+    live.handle = std::move(handle);
   }
   if (replaced != nullptr) {
     replaced->Close({grpc::StatusCode::ABORTED, "a newer session of this agent took over"});
@@ -144,10 +214,35 @@ int64_t AgentService::Register(const std::string& agent, std::shared_ptr<Handle>
   return session;
 }
 
-bool AgentService::IsCurrent(const std::string& agent, int64_t session) {
+AgentService::Standing AgentService::StandingOf(const std::string& agent, int64_t session) {
   absl::MutexLock lock(&mutex_);
   auto it = sessions_.find(agent);
-  return it != sessions_.end() && it->second.session == session;
+  if (it == sessions_.end() || it->second.session != session) return Standing::kReplaced;
+  return it->second.welcomed ? Standing::kWelcomed : Standing::kUnwelcomed;
+}
+
+void AgentService::Introduce(const v1::Hello& hello, int64_t session,
+                             const std::shared_ptr<Handle>& handle) {
+  // Opening a log reads it, which the loop thread must not wait for.
+  LogOffsets offsets;
+  for (const v1::AttemptReport& report : hello.attempts()) {
+    const core::AttemptKey key = wire::FromProto(report.key());
+    offsets[NameOf(key)] = parts_.logs->EndOffset(key);
+  }
+  bool posted;
+  {
+    // Under the lock, so that the core hears of the session's end after its beginning.
+    absl::MutexLock lock(&mutex_);
+    auto it = sessions_.find(hello.name());
+    if (it == sessions_.end() || it->second.session != session) return;
+    it->second.log_offsets = std::move(offsets);
+    posted = loop_->TryPost(wire::FromProto(hello, session));
+  }
+  if (posted) {
+    handle->ContinueReading();
+  } else {
+    handle->Close({grpc::StatusCode::UNAVAILABLE, "the controller has too much to do; try again"});
+  }
 }
 
 void AgentService::Unregister(const std::string& agent, int64_t session) {
@@ -167,40 +262,49 @@ void AgentService::CloseAll() {
   }
 }
 
-v1::ControllerMessage AgentService::WelcomeMessage(const core::SendWelcome& command,
-                                                   int64_t epoch) {
+v1::ControllerMessage AgentService::WelcomeMessage(const core::SendWelcome& command, int64_t epoch,
+                                                   const LogOffsets& log_offsets) const {
   v1::ControllerMessage message;
   v1::Welcome* welcome = message.mutable_welcome();
   welcome->set_epoch(epoch);
   welcome->set_session(command.session);
-  *welcome->mutable_heartbeat() = wire::ToProto(heartbeat_);
+  *welcome->mutable_heartbeat() = wire::ToProto(parts_.heartbeat);
   for (const core::AttemptVerdict& verdict : command.verdicts) {
     v1::AttemptVerdict* proto = welcome->add_verdicts();
     *proto->mutable_key() = wire::ToProto(verdict.key);
     proto->set_verdict(ToProto(verdict.verdict));
-    proto->set_log_offset(logs_->EndOffset(verdict.key));
+    auto offset = log_offsets.find(NameOf(verdict.key));
+    if (offset != log_offsets.end()) proto->set_log_offset(offset->second);
   }
   return message;
 }
 
 void AgentService::Send(const std::string& agent, const core::Command& command, int64_t epoch) {
   std::shared_ptr<Handle> handle;
+  LogOffsets log_offsets;
+  auto* welcome = std::get_if<core::SendWelcome>(&command);
   {
     absl::MutexLock lock(&mutex_);
     auto it = sessions_.find(agent);
     if (it == sessions_.end()) return;
-    auto* welcome = std::get_if<core::SendWelcome>(&command);
-    if (welcome != nullptr && welcome->session != it->second.session) return;
-    handle = it->second.handle;
+    Live& live = it->second;
+    if (welcome != nullptr) {
+      if (welcome->session != live.session) return;
+      live.welcomed = true;
+      log_offsets = std::move(live.log_offsets);
+    } else if (!live.welcomed) {
+      return;  // the core still speaks to the session before
+    }
+    handle = live.handle;
   }
-  if (auto* welcome = std::get_if<core::SendWelcome>(&command)) {
-    handle->Send(WelcomeMessage(*welcome, epoch));
+  if (welcome != nullptr) {
+    handle->Send(WelcomeMessage(*welcome, epoch, log_offsets));
   } else if (auto* prepare = std::get_if<core::SendPrepare>(&command)) {
     handle->Send(wire::ToProto(*prepare, epoch));
   } else if (auto* grant = std::get_if<core::SendStartGrant>(&command)) {
     handle->Send(wire::ToProto(*grant, epoch));
   } else if (auto* cancel = std::get_if<core::SendCancel>(&command)) {
-    handle->Send(wire::ToProto(*cancel, epoch, grace_));
+    handle->Send(wire::ToProto(*cancel, epoch, parts_.grace));
   } else if (auto* ack = std::get_if<core::SendResultAck>(&command)) {
     handle->Send(wire::ToProto(*ack));
   }

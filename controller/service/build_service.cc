@@ -18,8 +18,9 @@ namespace {
 constexpr int kListLimit = 1000;
 constexpr int kListDefault = 50;
 
-const grpc::Status kStopping(grpc::StatusCode::UNAVAILABLE,
-                             "the controller is stopping; try again in a moment");
+// Clients receive 8 MiB at most. A list that would be larger is shorter than what was asked for.
+constexpr size_t kListBytes = 4 << 20;
+constexpr size_t kReasonLimit = 1024;
 
 grpc::Status NoBuild(const std::string& id) {
   return {grpc::StatusCode::NOT_FOUND,
@@ -32,7 +33,29 @@ grpc::Status NoAgent(const std::string& name) {
                        "\" has ever connected; `rallyctl agents` shows which have")};
 }
 
+// What a list shows of a build: its steps have no more than their names and how they stand.
+v1::Build Summary(const core::Build& build) {
+  v1::Build full = wire::ToProto(build);
+  for (v1::Step& step : *full.mutable_steps()) {
+    v1::Step brief;
+    brief.set_id(std::move(*step.mutable_id()));
+    brief.set_status(step.status());
+    brief.set_attempt(step.attempt());
+    step = std::move(brief);
+  }
+  return full;
+}
+
 }  // namespace
+
+grpc::ServerUnaryReactor* BuildService::FinishUnless(bool posted,
+                                                     grpc::ServerUnaryReactor* reactor) {
+  if (!posted) {
+    reactor->Finish({grpc::StatusCode::UNAVAILABLE,
+                     "the controller is stopping or has too much to do; try again in a moment"});
+  }
+  return reactor;
+}
 
 grpc::ServerUnaryReactor* BuildService::Submit(grpc::CallbackServerContext* context,
                                                const v1::SubmitRequest* request,
@@ -81,7 +104,7 @@ void BuildService::CheckAndPropose(grpc::ServerUnaryReactor* reactor,
         }
         reactor->Finish(grpc::Status::OK);
       });
-  if (!posted) reactor->Finish(kStopping);
+  FinishUnless(posted, reactor);
 }
 
 grpc::ServerUnaryReactor* BuildService::GetBuild(grpc::CallbackServerContext* context,
@@ -94,8 +117,7 @@ grpc::ServerUnaryReactor* BuildService::GetBuild(grpc::CallbackServerContext* co
     *response = wire::ToProto(*build);
     reactor->Finish(grpc::Status::OK);
   });
-  if (!posted) reactor->Finish(kStopping);
-  return reactor;
+  return FinishUnless(posted, reactor);
 }
 
 grpc::ServerUnaryReactor* BuildService::ListBuilds(grpc::CallbackServerContext* context,
@@ -105,13 +127,16 @@ grpc::ServerUnaryReactor* BuildService::ListBuilds(grpc::CallbackServerContext* 
   const bool posted = parts_.loop->Query([=](const core::Core& core) {
     const int limit = request->limit() > 0 ? std::min(request->limit(), kListLimit) : kListDefault;
     const std::vector<const core::Build*> builds = core.Builds();
+    size_t bytes = 0;
     for (auto it = builds.rbegin(); it != builds.rend() && response->builds_size() < limit; ++it) {
-      *response->add_builds() = wire::ToProto(**it);
+      v1::Build summary = Summary(**it);
+      bytes += summary.ByteSizeLong();
+      if (bytes > kListBytes && response->builds_size() > 0) break;
+      *response->add_builds() = std::move(summary);
     }
     reactor->Finish(grpc::Status::OK);
   });
-  if (!posted) reactor->Finish(kStopping);
-  return reactor;
+  return FinishUnless(posted, reactor);
 }
 
 grpc::ServerWriteReactor<v1::Build>* BuildService::WatchBuild(
@@ -128,6 +153,11 @@ grpc::ServerUnaryReactor* BuildService::CancelBuild(grpc::CallbackServerContext*
                                                     const v1::CancelBuildRequest* request,
                                                     v1::Build* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (request->reason().size() > kReasonLimit) {
+    reactor->Finish({grpc::StatusCode::INVALID_ARGUMENT,
+                     absl::StrCat("a reason has at most ", kReasonLimit, " bytes")});
+    return reactor;
+  }
   const bool posted = parts_.loop->PostProposal(
       [=](const core::Core& core) -> std::optional<core::Event> {
         const core::Build* build = core.FindBuild(request->build_id());
@@ -141,20 +171,20 @@ grpc::ServerUnaryReactor* BuildService::CancelBuild(grpc::CallbackServerContext*
         *response = wire::ToProto(*build);
         reactor->Finish(grpc::Status::OK);
       });
-  if (!posted) reactor->Finish(kStopping);
-  return reactor;
+  return FinishUnless(posted, reactor);
 }
 
 grpc::ServerUnaryReactor* BuildService::ListAgents(grpc::CallbackServerContext* context,
                                                    const v1::ListAgentsRequest*,
                                                    v1::ListAgentsResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const bool posted = parts_.loop->Query([=](const core::Core& core) {
-    for (const auto& [name, agent] : core.Agents()) *response->add_agents() = wire::ToProto(agent);
+  const bool posted = parts_.loop->Query([this, reactor, response](const core::Core& core) {
+    for (const auto& [name, agent] : core.Agents()) {
+      *response->add_agents() = wire::ToProto(agent, parts_.loop->LastSeen(name));
+    }
     reactor->Finish(grpc::Status::OK);
   });
-  if (!posted) reactor->Finish(kStopping);
-  return reactor;
+  return FinishUnless(posted, reactor);
 }
 
 grpc::ServerUnaryReactor* BuildService::DrainAgent(grpc::CallbackServerContext* context,
@@ -166,15 +196,14 @@ grpc::ServerUnaryReactor* BuildService::DrainAgent(grpc::CallbackServerContext* 
         if (core.Agents().count(request->name()) == 0) return std::nullopt;
         return core::DrainRequested{request->name(), request->drain()};
       },
-      [=](const absl::Status& status, const core::Core& core) {
+      [this, reactor, request, response](const absl::Status& status, const core::Core& core) {
         if (!status.ok()) return reactor->Finish(rpc::ToGrpc(status));
         auto agent = core.Agents().find(request->name());
         if (agent == core.Agents().end()) return reactor->Finish(NoAgent(request->name()));
-        *response = wire::ToProto(agent->second);
+        *response = wire::ToProto(agent->second, parts_.loop->LastSeen(request->name()));
         reactor->Finish(grpc::Status::OK);
       });
-  if (!posted) reactor->Finish(kStopping);
-  return reactor;
+  return FinishUnless(posted, reactor);
 }
 
 }  // namespace rally::controller

@@ -61,6 +61,8 @@ class BuildService : public v1::BuildService::CallbackService {
                                        v1::Agent* response) override;
 
  private:
+  // Ends the call at once when the loop didn't take what it needs.
+  static grpc::ServerUnaryReactor* FinishUnless(bool posted, grpc::ServerUnaryReactor* reactor);
   void CheckAndPropose(grpc::ServerUnaryReactor* reactor, const v1::SubmitRequest* request,
                        v1::SubmitResponse* response);
 

@@ -15,10 +15,14 @@ bool HasEnded(const v1::Build& build) {
          build.status() != v1::BUILD_STATUS_CANCELLING;
 }
 
+// Operations are started under the lock, so that none can follow Finish. Whoever isn't called by
+// gRPC holds a lock that OnDone needs (the watchers', or Self's), so that the stream outlives the
+// call.
 class BuildWatchStream : public grpc::ServerWriteReactor<v1::Build> {
  public:
   BuildWatchStream(std::string build_id, BuildWatchers* watchers)
       : build_id_(std::move(build_id)), watchers_(watchers), self_(std::make_shared<Self>()) {
+    absl::MutexLock lock(&self_->mutex);
     self_->stream = this;
   }
 
@@ -39,7 +43,7 @@ class BuildWatchStream : public grpc::ServerWriteReactor<v1::Build> {
         self->stream->Offer(std::move(proto));
       }
     });
-    if (!posted) End({grpc::StatusCode::UNAVAILABLE, "the controller is stopping"});
+    if (!posted) End({grpc::StatusCode::UNAVAILABLE, "the controller has too much to do"});
   }
 
  private:
@@ -49,45 +53,42 @@ class BuildWatchStream : public grpc::ServerWriteReactor<v1::Build> {
     BuildWatchStream* stream ABSL_GUARDED_BY(mutex) = nullptr;
   };
 
-  void Offer(std::shared_ptr<const v1::Build> build) {
-    {
-      absl::MutexLock lock(&mutex_);
-      if (finished_) return;
-      if (last_revision_ >= 0 && build->revision() <= last_revision_) return;
-      last_revision_ = build->revision();
-      next_ = std::move(build);
-      if (writing_) return;
-      writing_ = true;
-      current_ = std::move(next_);
-    }
+  void Offer(std::shared_ptr<const v1::Build> build) ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    if (finished_ || build->revision() <= last_revision_) return;
+    last_revision_ = build->revision();
+    next_ = std::move(build);
+    if (current_ == nullptr) WriteNext();
+  }
+
+  void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    current_ = std::exchange(next_, nullptr);
     StartWrite(current_.get());
   }
 
-  void End(grpc::Status status) {
-    {
-      absl::MutexLock lock(&mutex_);
-      if (finished_) return;
-      finished_ = true;
-    }
+  void End(grpc::Status status) ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    FinishOnce(std::move(status));
+  }
+
+  void FinishOnce(grpc::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (finished_) return;
+    finished_ = true;
     Finish(std::move(status));
   }
 
   void OnWriteDone(bool ok) override {
-    if (!ok) return End(grpc::Status::CANCELLED);
-    bool ended = false;
-    bool write = false;
-    {
-      absl::MutexLock lock(&mutex_);
-      if (next_ != nullptr) {
-        current_ = std::move(next_);
-        write = !finished_;
-      } else {
-        ended = HasEnded(*current_);
-        writing_ = false;
-      }
+    absl::MutexLock lock(&mutex_);
+    const bool ended = HasEnded(*current_);
+    current_ = nullptr;
+    if (finished_) return;
+    if (!ok) {
+      FinishOnce(grpc::Status::CANCELLED);
+    } else if (ended) {
+      FinishOnce(grpc::Status::OK);
+    } else if (next_ != nullptr) {
+      WriteNext();
     }
-    if (write) StartWrite(current_.get());
-    if (ended) End(grpc::Status::OK);
   }
 
   void OnCancel() override { End(grpc::Status::CANCELLED); }
@@ -107,10 +108,9 @@ class BuildWatchStream : public grpc::ServerWriteReactor<v1::Build> {
   int64_t subscription_ = 0;
 
   absl::Mutex mutex_;
+  std::shared_ptr<const v1::Build> current_ ABSL_GUARDED_BY(mutex_);  // being written
   std::shared_ptr<const v1::Build> next_ ABSL_GUARDED_BY(mutex_);
-  std::shared_ptr<const v1::Build> current_;  // being written
   int64_t last_revision_ ABSL_GUARDED_BY(mutex_) = -1;
-  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -1,7 +1,9 @@
 #include "controller/service/log_read_stream.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
@@ -20,10 +22,13 @@ struct Found {
   int step = 0;
   int attempt = 0;  // current
   bool terminal = false;
-  int64_t log_end = -1;  // of the current attempt, once it has ended
+  int64_t log_end = 0;      // of the current attempt, once it has ended
+  bool agent_gone = false;  // nothing comes from the agent that had it
 };
 
-Found Look(const core::Core& core, const std::string& build_id, const std::string& step_id) {
+// `hint` is where the step was found before.
+Found Look(const core::Core& core, const std::string& build_id, const std::string& step_id,
+           size_t hint) {
   Found found;
   const core::Build* build = core.FindBuild(build_id);
   if (build == nullptr) {
@@ -31,23 +36,29 @@ Found Look(const core::Core& core, const std::string& build_id, const std::strin
                     absl::StrCat("there is no build \"", build_id, "\"")};
     return found;
   }
-  for (size_t i = 0; i < build->steps.size(); ++i) {
-    const core::Step& step = build->steps[i];
-    if (step.definition.spec.id != step_id) continue;
-    found.step = static_cast<int>(i);
-    found.attempt = step.attempt;
-    found.terminal = core::IsTerminal(step.status);
-    if (found.terminal) found.log_end = step.log_end;
+  const auto is_it = [&](const core::Step& step) { return step.definition.spec.id == step_id; };
+  auto step = build->steps.begin() + std::min(hint, build->steps.size());
+  if (step == build->steps.end() || !is_it(*step)) {
+    step = std::find_if(build->steps.begin(), build->steps.end(), is_it);
+  }
+  if (step == build->steps.end()) {
+    found.status = {grpc::StatusCode::NOT_FOUND,
+                    absl::StrCat("build ", build_id, " has no step \"", step_id, "\"")};
     return found;
   }
-  found.status = {grpc::StatusCode::NOT_FOUND,
-                  absl::StrCat("build ", build_id, " has no step \"", step_id, "\"")};
+  found.step = static_cast<int>(step - build->steps.begin());
+  found.attempt = step->attempt;
+  found.terminal = core::IsTerminal(step->status);
+  found.log_end = step->log_end;
+  const auto agent = core.Agents().find(step->agent);
+  found.agent_gone =
+      agent == core.Agents().end() || agent->second.liveness == core::Liveness::kLost;
   return found;
 }
 
-// States: asking (the loop or a reader thread works for it), waiting (for the build to change or
-// the log to grow), writing, finished. Exactly one is under way at a time, and its end decides the
-// next.
+// One thing is done for the stream at a time, and what does it decides what comes next: a question
+// to the core, a look at the log, a write. When there is nothing to do the stream rests until
+// somebody wakes it. Only what is being done may finish the stream, so that nothing follows Finish.
 //
 // Ownership: its own, until gRPC is done with it; who wakes it holds a weak pointer.
 class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
@@ -60,12 +71,8 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
         logs_(logs),
         watchers_(watchers),
         readers_(readers),
+        attempt_(request.attempt()),
         offset_(request.offset()) {}
-
-  ~LogReadStream() override {
-    if (subscription_ != 0) watchers_->Unsubscribe(request_.build_id(), subscription_);
-    if (waiter_ != 0) logs_->Cancel(Key(), waiter_);
-  }
 
   void Begin() {
     self_ = shared_from_this();
@@ -75,44 +82,46 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
     if (request_.follow()) {
       subscription_ = watchers_->Subscribe(
           request_.build_id(), [weak = weak_from_this()](const std::shared_ptr<const v1::Build>&) {
-            if (auto stream = weak.lock()) stream->BuildChanged();
+            if (auto stream = weak.lock()) stream->Wake();
           });
     }
     Ask();
   }
 
  private:
+  // kDoing becomes kResting by Rest and kFinished by End, kResting becomes kDoing by Wake and
+  // kFinished by OnCancel.
+  enum class State { kDoing, kResting, kFinished };
+
   // Asks the core how the step is, and goes on with the answer on a thread that may read disks.
   void Ask() {
+    {
+      absl::MutexLock lock(&mutex_);
+      woken_ = false;  // what happened before is seen now
+    }
     const bool posted =
         loop_->Query([weak = weak_from_this(), readers = readers_, build = request_.build_id(),
-                      step = request_.step_id()](const core::Core& core) {
-          readers->Post([weak, found = Look(core, build, step)] {
+                      step = request_.step_id(), hint = found_.step](const core::Core& core) {
+          readers->Post([weak, found = Look(core, build, step, hint)] {
             if (auto stream = weak.lock()) stream->Continue(found);
           });
         });
-    if (!posted) End({grpc::StatusCode::UNAVAILABLE, "the controller is stopping"});
+    if (!posted) End({grpc::StatusCode::UNAVAILABLE, "the controller has too much to do"});
   }
 
-  // Called with the core's answer.
   void Continue(const Found& found) {
+    if (IsCancelled()) return End(grpc::Status::CANCELLED);
     if (!found.status.ok()) return End(found.status);
     found_ = found;
-    const int wanted = request_.attempt() != 0 ? request_.attempt() : found.attempt;
-    if (wanted > found.attempt) {
+    if (attempt_ > found.attempt) {
       return End(
           {grpc::StatusCode::NOT_FOUND, absl::StrCat("step \"", request_.step_id(), "\" has had ",
-                                                     found.attempt, " attempts, not ", wanted)});
+                                                     found.attempt, " attempts, not ", attempt_)});
     }
-    if (wanted == 0) {
-      if (!request_.follow() || found.terminal) return WriteLast();
-      return WaitForBuild();
-    }
-    if (wanted != attempt_) {
-      if (attempt_ != 0) offset_ = 0;  // the step is tried again
-      attempt_ = wanted;
-    }
-    Pump();
+    if (attempt_ == 0) attempt_ = found.attempt;
+    if (attempt_ != 0) return Pump();
+    if (found.terminal || !request_.follow()) return WriteLast();
+    Rest();
   }
 
   core::AttemptKey Key() const { return {request_.build_id(), found_.step, attempt_}; }
@@ -121,86 +130,74 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
   void Pump() {
     auto chunk = logs_->Read(Key(), offset_, kChunkBytes);
     if (!chunk.ok()) return End(rpc::ToGrpc(chunk.status()));
-    if (!chunk->records.empty()) {
-      message_.Clear();
-      message_.set_attempt(attempt_);
-      for (log::Record& record : chunk->records) {
-        offset_ = record.offset + static_cast<int64_t>(record.bytes.size());
-        v1::LogRecord* to = message_.add_records();
-        to->set_offset(record.offset);
-        to->set_stream(record.stream == log::Stream::kStderr ? v1::LOG_STREAM_STDERR
-                                                             : v1::LOG_STREAM_STDOUT);
-        *to->mutable_time() = wire::ToProto(record.time);
-        to->set_data(std::move(record.bytes));
-      }
-      return Write();
+    if (!chunk->records.empty()) return WriteChunk(chunk->records);
+    if (!request_.follow()) return WriteLast();
+    const bool one_attempt = request_.attempt() != 0;
+    if (attempt_ < found_.attempt) {
+      if (one_attempt) return WriteLast();
+      attempt_ = found_.attempt;  // all of the last one was sent, and the step was tried again
+      offset_ = 0;
+      return Pump();
     }
-    const bool superseded = attempt_ < found_.attempt;
-    const bool current_ended =
-        !superseded && found_.terminal && (found_.log_end < 0 || offset_ >= found_.log_end);
-    if (!request_.follow() || (current_ended) || (superseded && request_.attempt() != 0)) {
+    if (found_.terminal && (offset_ >= found_.log_end || chunk->complete || found_.agent_gone)) {
       return WriteLast();
     }
-    if (chunk->complete && found_.terminal) return WriteLast();
-    if (chunk->complete || superseded) {
-      // This attempt's log has ended and the step has not: either its result is about to come, or
-      // another attempt is.
-      if (request_.attempt() != 0 && chunk->complete) return WriteLast();
-      return WaitForBuild();
+    if (chunk->complete && one_attempt) return WriteLast();
+    StopWaitingForLog();
+    // A log that is complete before its step has ended: the result is about to come, or another
+    // attempt is.
+    if (!chunk->complete) {
+      waits_for_ = Key();
+      waiter_ = logs_->NotifyBeyond(waits_for_, offset_, [weak = weak_from_this()] {
+        if (auto stream = weak.lock()) stream->Wake();
+      });
     }
-    WaitForLog();
+    Rest();
   }
 
-  void WaitForLog() {
-    {
-      absl::MutexLock lock(&mutex_);
-      if (finished_) return;
-      waiting_ = true;  // a change of the step ends the wait too
-    }
-    if (waiter_ != 0) logs_->Cancel(Key(), waiter_);
-    waiter_ = logs_->NotifyBeyond(Key(), offset_, [weak = weak_from_this()] {
-      if (auto stream = weak.lock()) stream->Wake();
-    });
-    RecheckBuild();
+  void StopWaitingForLog() {
+    if (waiter_ != 0) logs_->Cancel(waits_for_, std::exchange(waiter_, 0));
   }
 
-  void WaitForBuild() {
+  void Rest() {
+    bool cancelled;
     {
       absl::MutexLock lock(&mutex_);
-      if (finished_) return;
-      waiting_ = true;
+      cancelled = cancelled_;
+      if (!cancelled && !woken_) {
+        state_ = State::kResting;
+        return;
+      }
     }
-    RecheckBuild();
-  }
-
-  // A change between the core's answer and the wait must not be missed.
-  void RecheckBuild() {
-    bool changed;
-    {
-      absl::MutexLock lock(&mutex_);
-      changed = std::exchange(build_changed_, false);
-    }
-    if (changed) Wake();
+    if (cancelled) return End(grpc::Status::CANCELLED);
+    Ask();
   }
 
   void Wake() {
     {
       absl::MutexLock lock(&mutex_);
-      if (finished_ || !waiting_) return;
-      waiting_ = false;
+      if (state_ != State::kResting) {
+        woken_ = true;
+        return;
+      }
+      state_ = State::kDoing;
     }
     Ask();
   }
 
-  void BuildChanged() {
-    {
-      absl::MutexLock lock(&mutex_);
-      if (!waiting_) {
-        build_changed_ = true;
-        return;
-      }
+  void WriteChunk(std::vector<log::Record>& records) {
+    message_.Clear();
+    message_.set_attempt(attempt_);
+    for (log::Record& record : records) {
+      offset_ = record.offset + static_cast<int64_t>(record.bytes.size());
+      v1::LogRecord* to = message_.add_records();
+      to->set_offset(record.offset);
+      to->set_stream(record.stream == log::Stream::kStderr ? v1::LOG_STREAM_STDERR
+                                                           : v1::LOG_STREAM_STDOUT);
+      *to->mutable_time() = wire::ToProto(record.time);
+      to->set_data(std::move(record.bytes));
     }
-    Wake();
+    StartWrite(&message_);
   }
 
   void WriteLast() {
@@ -208,14 +205,6 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
     message_.set_attempt(attempt_);
     message_.set_complete(true);
     last_ = true;
-    Write();
-  }
-
-  void Write() {
-    {
-      absl::MutexLock lock(&mutex_);
-      if (finished_) return;
-    }
     StartWrite(&message_);
   }
 
@@ -225,18 +214,36 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
     Ask();
   }
 
-  void OnCancel() override { End(grpc::Status::CANCELLED); }
+  bool IsCancelled() {
+    absl::MutexLock lock(&mutex_);
+    return cancelled_;
+  }
 
+  // Called by what is being done, at its end.
   void End(grpc::Status status) {
     {
       absl::MutexLock lock(&mutex_);
-      if (finished_) return;
-      finished_ = true;
+      state_ = State::kFinished;
     }
     Finish(std::move(status));
   }
 
-  void OnDone() override { self_.reset(); }
+  void OnCancel() override {
+    {
+      absl::MutexLock lock(&mutex_);
+      cancelled_ = true;
+      if (state_ != State::kResting) return;  // what is being done will see it
+      state_ = State::kFinished;
+    }
+    Finish(grpc::Status::CANCELLED);
+  }
+
+  void OnDone() override {
+    // Not in the destructor, which may run within the very call that these would wait for.
+    if (subscription_ != 0) watchers_->Unsubscribe(request_.build_id(), subscription_);
+    StopWaitingForLog();
+    self_.reset();
+  }
 
   const v1::ReadLogRequest request_;
   Loop* const loop_;
@@ -245,19 +252,20 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
   WorkerPool* const readers_;
   std::shared_ptr<LogReadStream> self_;
   int64_t subscription_ = 0;
-  int64_t waiter_ = 0;
 
-  // Of the thing that is under way.
+  // Of what is being done.
   Found found_;
-  int attempt_ = 0;
+  int attempt_;  // 0: not known yet which
   int64_t offset_;
+  core::AttemptKey waits_for_;
+  int64_t waiter_ = 0;
   v1::LogChunk message_;
   bool last_ = false;
 
   absl::Mutex mutex_;
-  bool waiting_ ABSL_GUARDED_BY(mutex_) = false;
-  bool build_changed_ ABSL_GUARDED_BY(mutex_) = false;
-  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  State state_ ABSL_GUARDED_BY(mutex_) = State::kDoing;
+  bool woken_ ABSL_GUARDED_BY(mutex_) = false;  // while something was being done
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace

@@ -16,15 +16,15 @@ namespace rally::controller {
 // bounded queue, one is written at a time. Deletes itself when gRPC is done with it.
 //
 // Threads: a Handle may be used from any thread and outlives the stream. OnMessage is called for
-// one
-//   request at a time; OnEnded once, last.
+//   one request at a time; OnEnded once, last. gRPC calls nobody back from within an operation that
+//   it is asked to start, so these are started under the lock: none can follow Finish.
+// Blocking: OnMessage and OnEnded run on gRPC's few threads and must not.
 template <typename Request, typename Response>
 class QueuedStream : public grpc::ServerBidiReactor<Request, Response> {
  public:
-  // A way to the stream that is safe to keep when the stream may be gone.
+  // A way to the stream that is safe to keep when the stream may be gone: then nothing happens.
   class Handle {
    public:
-    // Drops the answer when the stream is gone.
     void Send(Response response) ABSL_LOCKS_EXCLUDED(mutex_) {
       absl::MutexLock lock(&mutex_);
       if (stream_ != nullptr) stream_->Enqueue(std::move(response));
@@ -32,6 +32,11 @@ class QueuedStream : public grpc::ServerBidiReactor<Request, Response> {
     void Close(grpc::Status status) ABSL_LOCKS_EXCLUDED(mutex_) {
       absl::MutexLock lock(&mutex_);
       if (stream_ != nullptr) stream_->Close(std::move(status));
+    }
+    // Once for every OnMessage that returned false.
+    void ContinueReading() ABSL_LOCKS_EXCLUDED(mutex_) {
+      absl::MutexLock lock(&mutex_);
+      if (stream_ != nullptr) stream_->Read();
     }
 
    private:
@@ -53,79 +58,79 @@ class QueuedStream : public grpc::ServerBidiReactor<Request, Response> {
 
  protected:
   // Begins to read. Call it at the end of the most derived constructor.
-  void Start() { this->StartRead(&request_); }
+  void Start() { Read(); }
 
-  // Return false to stop reading (after closing the stream).
+  // True to read on; false when somebody will call Handle::ContinueReading, or closed the stream.
   virtual bool OnMessage(Request& request) = 0;
   virtual void OnEnded() {}
 
   void Enqueue(Response response) ABSL_LOCKS_EXCLUDED(mutex_) {
-    bool write = false;
-    {
-      absl::MutexLock lock(&mutex_);
-      if (finished_ || closing_) return;
-      if (queue_.size() >= kQueueLimit) {
-        context_->TryCancel();
-        return;
-      }
-      queue_.push_back(std::move(response));
-      write = !writing_;
-      writing_ = true;
+    absl::MutexLock lock(&mutex_);
+    if (finished_ || closing_) return;
+    if (queue_.size() >= kQueueLimit) {
+      closing_ = true;
+      context_->TryCancel();
+      return;
     }
-    if (write) WriteFront();
+    queue_.push_back(std::move(response));
+    WriteNext();
   }
 
   void Close(grpc::Status status) ABSL_LOCKS_EXCLUDED(mutex_) {
-    {
-      absl::MutexLock lock(&mutex_);
-      if (finished_) return;
-      if (writing_) {
-        // The write may never end by itself; what is queued is no use to a peer that is cut off.
-        closing_ = true;
-        context_->TryCancel();
-        return;
-      }
-      finished_ = true;
+    absl::MutexLock lock(&mutex_);
+    if (writing_ && !finished_) {
+      // The write may never end by itself; what is queued is no use to a peer that is cut off.
+      closing_ = true;
+      context_->TryCancel();
+      return;
     }
-    this->Finish(std::move(status));
+    FinishOnce(std::move(status));
   }
 
  private:
-  void WriteFront() ABSL_LOCKS_EXCLUDED(mutex_) {
-    const Response* front;
-    {
-      absl::MutexLock lock(&mutex_);
-      front = &queue_.front();  // a deque keeps it in place while others are added
-    }
-    this->StartWrite(front);
+  void Read() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    if (!finished_) this->StartRead(&request_);
+  }
+
+  void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (writing_ || queue_.empty()) return;
+    writing_ = true;
+    this->StartWrite(&queue_.front());  // a deque keeps it in place while others are added
+  }
+
+  void FinishOnce(grpc::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (finished_) return;
+    finished_ = true;
+    this->Finish(std::move(status));
   }
 
   void OnReadDone(bool ok) override {
-    if (!ok) {
-      Close(grpc::Status::OK);
+    if (ok) {
+      if (OnMessage(request_)) Read();
       return;
     }
-    if (OnMessage(request_)) this->StartRead(&request_);
+    absl::MutexLock lock(&mutex_);
+    // A peer that has said all may still hear what is queued; writes to one that is gone fail.
+    no_more_requests_ = true;
+    FinishUnlessWriting();
   }
 
   void OnWriteDone(bool ok) override {
-    bool write = false;
-    bool finish = false;
-    {
-      absl::MutexLock lock(&mutex_);
-      queue_.pop_front();
-      if (!ok || closing_) {
-        queue_.clear();
-        writing_ = false;
-        finish = !finished_;
-        finished_ = true;
-      } else {
-        write = !queue_.empty();
-        writing_ = write;
-      }
+    absl::MutexLock lock(&mutex_);
+    queue_.pop_front();
+    writing_ = false;
+    if (!ok || closing_) {
+      queue_.clear();
+      FinishOnce(grpc::Status::CANCELLED);
+      return;
     }
-    if (finish) this->Finish(grpc::Status::CANCELLED);
-    if (write) WriteFront();
+    WriteNext();
+    if (no_more_requests_) FinishUnlessWriting();
+  }
+
+  void FinishUnlessWriting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!writing_) FinishOnce(grpc::Status::OK);
   }
 
   void OnDone() override {
@@ -145,6 +150,7 @@ class QueuedStream : public grpc::ServerBidiReactor<Request, Response> {
   std::deque<Response> queue_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool no_more_requests_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

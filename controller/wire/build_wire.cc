@@ -112,8 +112,9 @@ v1::Build ToProto(const core::Build& build) {
   return proto;
 }
 
-v1::Agent ToProto(const core::Agent& agent) {
+v1::Agent ToProto(const core::Agent& agent, absl::Time last_seen) {
   v1::Agent proto;
+  if (last_seen != absl::InfinitePast()) *proto.mutable_last_seen() = wire::ToProto(last_seen);
   proto.set_name(agent.name);
   proto.set_connected(agent.session != 0);
   proto.set_draining(agent.draining);

@@ -13,7 +13,8 @@
 namespace rally::wire {
 
 v1::Build ToProto(const core::Build& build);
-v1::Agent ToProto(const core::Agent& agent);
+// `last_seen` is its last sign of life; InfinitePast when there was none.
+v1::Agent ToProto(const core::Agent& agent, absl::Time last_seen);
 
 // The commands that go to an agent.
 v1::ControllerMessage ToProto(const core::SendPrepare& command, int64_t epoch);

@@ -258,11 +258,13 @@ absl::StatusOr<core::Event> EventFromProto(const v1::JournalEvent& proto) {
     case v1::JournalEvent::kAgentDisconnected:
       return core::AgentDisconnected{proto.agent_disconnected().agent(),
                                      proto.agent_disconnected().session()};
-    case v1::JournalEvent::kAgentLiveness:
-      return core::AgentLivenessChanged{
-          proto.agent_liveness().agent(),
-          static_cast<core::Liveness>(proto.agent_liveness().liveness()),
-          proto.agent_liveness().accepts_work()};
+    case v1::JournalEvent::kAgentLiveness: {
+      const int liveness = proto.agent_liveness().liveness();
+      if (liveness < 0 || liveness > static_cast<int>(core::Liveness::kLost)) break;
+      return core::AgentLivenessChanged{proto.agent_liveness().agent(),
+                                        static_cast<core::Liveness>(liveness),
+                                        proto.agent_liveness().accepts_work()};
+    }
     case v1::JournalEvent::kAttemptPrepared:
       return wire::FromProto(proto.attempt_prepared().agent(), proto.attempt_prepared().report());
     case v1::JournalEvent::kAttemptRejected:
