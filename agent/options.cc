@@ -96,6 +96,16 @@ void Declare(CLI::App* app, Options* options, Raw* raw, bool* check_config) {
   app->add_option("--tls-ca", options->security.tls.ca, "PEM file");
 }
 
+bool IsContainerdIdentifier(absl::string_view text) {
+  bool after_separator = true;  // Neither the first, nor the last, nor two in a row.
+  for (char c : text) {
+    const bool separator = c == '-' || c == '_' || c == '.';
+    if ((!separator && !absl::ascii_isalnum(c)) || (separator && after_separator)) return false;
+    after_separator = separator;
+  }
+  return !after_separator && text.size() <= 76;
+}
+
 absl::Status CheckLimits(const Options& options) {
   if (options.slots < 1 || options.slots > kMaxSlots) {
     return absl::InvalidArgumentError(
@@ -165,8 +175,13 @@ absl::Status Complete(Options* options) {
       !status.ok()) {
     return absl::Status(status.code(), absl::StrCat("--controller: ", status.message()));
   }
-  if (options->containerd.empty() || options->containerd_namespace.empty()) {
-    return absl::InvalidArgumentError("--containerd and --namespace can't be empty");
+  if (options->containerd.empty()) {
+    return absl::InvalidArgumentError("--containerd can't be empty: it's the path of a socket");
+  }
+  if (!IsContainerdIdentifier(options->containerd_namespace)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--namespace is \"", options->containerd_namespace,
+        "\"; containerd takes at most 76 letters and digits, with single '-', '_' or '.' between"));
   }
   return CheckLimits(*options);
 }

@@ -119,6 +119,8 @@ TEST(OptionsTest, MistakesAreNamed) {
       {{"--data", "relative"}, "absolute"},
       {{"--name", "two words"}, "--name"},
       {{"--step-cpus", "-2"}, "--step-cpus"},
+      {{"--namespace", "two--dashes"}, "--namespace"},
+      {{"--namespace", "ends_"}, "--namespace"},
       {{"--nonsense"}, "--nonsense"},
   };
   for (const auto& [flags, message] : rows) {
