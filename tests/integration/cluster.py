@@ -110,7 +110,9 @@ class AgentHost:
         os.makedirs(self.folder)
         self.data = os.path.join(self.folder, "data")
         self.socket = "/run/containerd/containerd.sock"
-        self.namespace_name = f"rally-test-{os.path.basename(cluster.folder)}-{name}"
+        # containerd's names take no "_" beside a "-".
+        unique = os.path.basename(cluster.folder).replace("_", "0")
+        self.namespace_name = f"rally-test-{unique}-{name}".replace("_", "0")
         self.agent = None
         self._start_namespace()
         self.start_containerd()
@@ -214,8 +216,8 @@ class Ledger:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def say(self, line):
-        """The shell command by which a step writes a line (and waits for the answer)."""
-        return f"echo {line} | nc 127.0.0.1 {self.port} >/dev/null"
+        """The shell command by which a step writes a line; it fails unless the line was taken."""
+        return f"echo {line} | nc 127.0.0.1 {self.port} | grep -qx ok"
 
     def gate(self, name):
         with self._lock:
@@ -236,18 +238,28 @@ class Ledger:
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
     def _answer(self, connection):
-        with connection, contextlib.suppress(OSError):
+        with connection:
             data = b""
+            broken = None
             while not data.endswith(b"\n"):
-                more = connection.recv(4096)
+                try:
+                    more = connection.recv(4096)
+                except OSError as error:
+                    broken = error
+                    break
                 if not more:
                     break
                 data += more
             line = data.decode(errors="replace").strip()
+            if not data.endswith(b"\n"):
+                # A step that was killed while it spoke, or a fault of this server: say which.
+                print(f"ledger: a connection ended after {line!r}: {broken or 'EOF'}", flush=True)
+                line = "cut off: " + line
             self.lines.append(line)
             if line.startswith("gate "):
                 self.gate(line[5:]).wait(300)
-            connection.sendall(b"ok\n")
+            with contextlib.suppress(OSError):  # a step that doesn't wait for the answer any more
+                connection.sendall(b"ok\n")
 
     def close(self):
         self._server.close()
@@ -297,10 +309,13 @@ class Cluster:
 
     def print_logs(self):
         for log in sorted(glob.glob(os.path.join(self.folder, "*.log"))):
-            if log.endswith(REGISTRY_LOG) or log.endswith("-containerd.log"):
+            if log.endswith(REGISTRY_LOG):
                 continue
             with open(log, encoding="utf-8", errors="replace") as f:
-                tail = f.readlines()[-40:]
+                lines = f.readlines()
+            if log.endswith("-containerd.log"):
+                lines = [l for l in lines if "level=info" not in l or "skip loading" in l]
+            tail = lines[-40:]
             print(f"--- {os.path.basename(log)}\n{''.join(tail)}", flush=True)
 
     def binary(self, path):
@@ -391,7 +406,7 @@ class Cluster:
             self.rallyctl("agents", "undrain" if host.name == name else "drain", host.name)
 
     def log(self, build, step):
-        return self.rallyctl("logs", build, step).stdout
+        return self.rallyctl("logs", "-f", build, step).stdout
 
     def assert_no_residue(self):
         for host in self.hosts:
