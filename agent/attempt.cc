@@ -82,8 +82,11 @@ Attempt::Attempt(const AttemptTools& tools, const v1::AttemptRecord& record, Rec
 
 Attempt::~Attempt() { Join(); }
 
-void Attempt::Start() {
-  thread_ = std::thread([this] { Run(); });
+void Attempt::Start(std::function<void()> first) {
+  thread_ = std::thread([this, first = std::move(first)] {
+    if (first) first();
+    Run();
+  });
 }
 
 void Attempt::Join() {

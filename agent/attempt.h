@@ -47,7 +47,8 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
           OnLeft on_left);
   ~Attempt();
 
-  void Start();
+  // `first` is what the thread does before anything else.
+  void Start(std::function<void()> first = nullptr);
   void Join();
 
   // Orders of the controller. Each returns what was done, for the caller to do the rest of

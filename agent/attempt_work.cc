@@ -23,6 +23,7 @@ using ::google::protobuf::util::TimeUtil;
 
 constexpr int kRegistryTries = 5;
 constexpr int kWaitTries = 20;  // When containerd answers, but not with an exit.
+constexpr absl::Duration kFirstFinishTimeout = absl::Seconds(1);
 constexpr absl::Duration kFinishTimeout = absl::Seconds(5);
 constexpr int kFinishTries = 12;
 
@@ -379,9 +380,11 @@ int64_t Attempt::FinishLog() {
   if (log == nullptr) return 0;
   absl::StatusOr<int64_t> end;
   for (int tries = 0; tries < kFinishTries; ++tries) {
-    end = log->Finish(kFinishTimeout);
+    end = log->Finish(tries == 0 ? kFirstFinishTimeout : kFinishTimeout);
     if (end.ok()) return *end;
     if (!absl::IsDeadlineExceeded(end.status()) || StopWanted()) break;
+    // The step is over: what it filled the disk with doesn't grow any more.
+    tools_.data->SpendReserveIfFull();
     // The shim may hold on to the FIFOs; it lets go when the container is deleted.
     if (tries == kFinishTries - 2) tools_.runtime->Delete(name_).IgnoreError();
   }
@@ -478,6 +481,7 @@ Attempt::Left Attempt::End(v1::Result result) {
     const absl::Status status = Persist();
     if (status.ok()) break;
     LOG_IF(ERROR, tries == 0) << LogPrefix(key_) << "its result can't be kept yet: " << status;
+    if (absl::IsResourceExhausted(status)) tools_.data->SpendReserve();
     if (!Pause(tries)) {
       absl::MutexLock lock(&mutex_);
       return dropped_ ? Left::kDropped : Left::kDetached;

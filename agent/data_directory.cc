@@ -44,6 +44,11 @@ absl::Status WriteWhole(int fd, absl::string_view bytes) {
   return absl::OkStatus();
 }
 
+constexpr int64_t kReserveBytes = 16 << 20;
+// On a small disk, this part of it.
+constexpr int64_t kReserveDivisor = 16;
+constexpr int64_t kFullBelowBytes = 1 << 20;
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(const std::string& path) {
@@ -57,6 +62,8 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(const std::st
     return absl::FailedPreconditionError(absl::StrCat(
         "another rally-agent uses ", path, "; stop it, or give this one another --data"));
   }
+  // To start on a full disk, and clean up there.
+  directory->SpendReserveIfFull();
   for (const char* folder : {"/bin", "/fifos", "/keeper", "/logs", "/workspaces"}) {
     if (absl::Status status = MakeDirectory(path + folder); !status.ok()) return status;
   }
@@ -118,6 +125,25 @@ absl::StatusOr<DataDirectory::Space> DataDirectory::MeasureSpace() const {
   const int64_t block = static_cast<int64_t>(space.f_frsize);
   return Space{static_cast<int64_t>(space.f_bavail) * block,
                static_cast<int64_t>(space.f_blocks) * block};
+}
+
+void DataDirectory::KeepReserve() const {
+  const std::string path = path_ + "/reserve";
+  if (access(path.c_str(), F_OK) == 0) return;
+  const auto space = MeasureSpace();
+  if (!space.ok()) return;
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return;
+  const int64_t bytes = std::min(kReserveBytes, space->total_bytes / kReserveDivisor);
+  if (posix_fallocate(fd, 0, bytes) != 0) unlink(path.c_str());
+  close(fd);
+}
+
+void DataDirectory::SpendReserve() const { unlink((path_ + "/reserve").c_str()); }
+
+void DataDirectory::SpendReserveIfFull() const {
+  const auto space = MeasureSpace();
+  if (space.ok() && space->free_bytes < kFullBelowBytes) SpendReserve();
 }
 
 }  // namespace rally::agent

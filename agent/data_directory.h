@@ -47,6 +47,12 @@ class DataDirectory {
   };
   absl::StatusOr<Space> MeasureSpace() const;
 
+  // A few bytes of the disk are set aside while there is room, and given free when a step has
+  // filled it: what the agent has to write down about the step's end must fit. Errors don't matter.
+  void KeepReserve() const;
+  void SpendReserve() const;
+  void SpendReserveIfFull() const;
+
   const std::string& path() const { return path_; }
 
  private:

@@ -118,9 +118,16 @@ void Executor::RemoveStrangers(const std::vector<runtime::ContainerStatus>& cont
   for (const auto& attempt : All()) strangers.erase(attempt->name());
   for (const std::string& name : strangers) {
     LOG(INFO) << "removing what is left of " << name << ", which no record knows";
+    {
+      absl::MutexLock lock(&mutex_);
+      leaving_[name] = nullptr;
+    }
     reaper_.Clean(absl::StrCat("cleaning up ", name), [this, name] {
       absl::Status status = CleanContainer(name);
-      Note(tools_.data->RemoveSpool(name), &status);
+      if (status.ok()) status = tools_.data->RemoveSpool(name);
+      if (!status.ok()) return status;
+      absl::MutexLock lock(&mutex_);
+      leaving_.erase(name);
       return status;
     });
   }
@@ -146,7 +153,7 @@ void Executor::OnPrepare(const v1::Prepare& prepare) {
     return;
   }
   int held = 0;
-  for (const auto& attempt : All()) held += attempt->phase() != Phase::kEnded && !attempt->left();
+  for (const auto& attempt : All()) held += attempt->phase() != Phase::kEnded;
   if (held >= kHeldPerSlot * slots_) {
     Reject(prepare.key(), v1::REJECT_CAUSE_BUSY,
            absl::StrCat("this agent holds ", held, " attempts, all that its ", slots_,
@@ -162,7 +169,15 @@ void Executor::OnPrepare(const v1::Prepare& prepare) {
     if (stopped_) return;
     attempts_[attempt->name()] = attempt;
   }
-  attempt->Start();
+  attempt->Start([this, name = attempt->name()] { AwaitGone(name); });
+}
+
+void Executor::AwaitGone(const std::string& name) {
+  absl::MutexLock lock(&mutex_);
+  auto gone = [this, &name]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return stopped_ || leaving_.count(name) == 0;
+  };
+  mutex_.Await(absl::Condition(&gone));
 }
 
 void Executor::OnStartGrant(const v1::StartGrant& grant) {
@@ -223,11 +238,7 @@ void Executor::OnVerdict(const v1::AttemptVerdict& verdict) {
 
 std::vector<v1::AttemptReport> Executor::Summaries() const {
   std::vector<v1::AttemptReport> summaries;
-  for (const auto& attempt : All()) {
-    // What was rejected or dropped is being cleaned up, and the controller's no more.
-    if (attempt->left() && attempt->phase() != Phase::kEnded) continue;
-    summaries.push_back(attempt->Summary());
-  }
+  for (const auto& attempt : All()) summaries.push_back(attempt->Summary());
   return summaries;
 }
 
@@ -244,14 +255,14 @@ void Executor::ReportResults() {
 int Executor::FreeSlots() const {
   int busy = 0;
   for (const auto& attempt : All()) {
-    busy += attempt->granted() && attempt->phase() != Phase::kEnded && !attempt->left();
+    busy += attempt->granted() && attempt->phase() != Phase::kEnded;
   }
   return std::max(0, slots_ - busy);
 }
 
 bool Executor::HoldsNothing() const {
   absl::MutexLock lock(&mutex_);
-  return attempts_.empty();
+  return attempts_.empty() && leaving_.empty();
 }
 
 void Executor::OnLeft(const std::shared_ptr<Attempt>& attempt, Attempt::Left left) {
@@ -272,6 +283,13 @@ void Executor::OnLeft(const std::shared_ptr<Attempt>& attempt, Attempt::Left lef
 }
 
 void Executor::ForgetLater(const std::shared_ptr<Attempt>& attempt) {
+  {
+    absl::MutexLock lock(&mutex_);
+    auto it = attempts_.find(attempt->name());
+    if (it == attempts_.end() || it->second != attempt) return;  // It leaves already.
+    attempts_.erase(it);
+    leaving_[attempt->name()] = attempt;
+  }
   reaper_.Clean(absl::StrCat("forgetting ", attempt->name()),
                 [this, attempt] { return Forget(attempt); });
 }
@@ -288,7 +306,6 @@ absl::Status Executor::CleanContainer(const std::string& name) {
 }
 
 absl::Status Executor::Forget(const std::shared_ptr<Attempt>& attempt) {
-  if (Find(attempt->key()) != attempt) return absl::OkStatus();  // Done before.
   attempt->Join();
   tools_.logs->Drop(attempt->key());
   attempt->ReleaseLog();
@@ -299,7 +316,7 @@ absl::Status Executor::Forget(const std::shared_ptr<Attempt>& attempt) {
   if (!status.ok()) return status;
   VLOG(1) << LogPrefix(attempt->key()) << "forgotten";
   absl::MutexLock lock(&mutex_);
-  attempts_.erase(attempt->name());
+  leaving_.erase(attempt->name());
   return status;
 }
 

@@ -67,13 +67,18 @@ class Executor {
   // Both on the reaper's thread.
   absl::Status CleanContainer(const std::string& name);
   absl::Status Forget(const std::shared_ptr<Attempt>& attempt);
-  void ForgetLater(const std::shared_ptr<Attempt>& attempt);
+  void ForgetLater(const std::shared_ptr<Attempt>& attempt) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Until nothing of an earlier attempt of that name is being removed any more.
+  void AwaitGone(const std::string& name) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const AttemptTools tools_;
   const int slots_;
 
   mutable absl::Mutex mutex_;
   std::map<std::string, std::shared_ptr<Attempt>> attempts_ ABSL_GUARDED_BY(mutex_);
+  // What is being removed, and isn't held for the controller any more; null for a stranger. The
+  // controller may send the same attempt again meanwhile.
+  std::map<std::string, std::shared_ptr<Attempt>> leaving_ ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   Reaper reaper_;  // Last: its work uses the rest.
 };

@@ -80,6 +80,25 @@ TEST(ExecutorRestartTest, WhatWasBeingPreparedNeverWasThere) {
   rig.Await(v1::AgentMessage::kPrepared);
 }
 
+TEST(ExecutorRestartTest, WhatIsBeingRemovedCanBeSentAgain) {
+  ExecutorRig rig;
+  rig.Run(0);
+  rig.Restart();
+  ASSERT_EQ(rig.journal().Remove(rig.Key(0)), absl::OkStatus());
+  rig.Stop();
+  rig.host().Hold("Delete");
+  rig.Restart();
+  rig.executor().OnPrepare(rig.Prepare(0));
+  EXPECT_EQ(StateOf(rig), v1::ATTEMPT_STATE_PREPARING);
+  EXPECT_EQ(rig.host().CallCount("Create"), 1) << "not before the old container is gone";
+  rig.host().Release("Delete");
+  rig.Await(v1::AgentMessage::kPrepared);
+  EXPECT_EQ(rig.host().CallCount("Create"), 2);
+  rig.executor().OnStartGrant(rig.Grant(0));
+  rig.Await(v1::AgentMessage::kStarted);
+  EXPECT_TRUE(rig.host().Exists(kName));
+}
+
 TEST(ExecutorRestartTest, ACrashBetweenTheJournalAndTheStartIsNoStart) {
   ExecutorRig rig;
   rig.executor().OnPrepare(rig.Prepare(0));

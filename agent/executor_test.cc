@@ -305,6 +305,20 @@ TEST(ExecutorTest, WhatTheAgentDoesNotHoldIsRefused) {
   EXPECT_TRUE(rig.executor().HoldsNothing());
 }
 
+// The rejection may get lost with a session; then the controller sends the same attempt again.
+TEST(ExecutorTest, WhatWasRejectedCanBeSentAgain) {
+  ExecutorRig rig;
+  rig.host().Hold("Delete");
+  rig.host().FailNext("EnsureImage", absl::InternalError("runc"), 1);
+  rig.executor().OnPrepare(rig.Prepare(0));
+  rig.Await(v1::AgentMessage::kRejected);
+  ASSERT_TRUE(testing::Eventually(kPatience, [&] { return rig.host().CallCount("Delete") == 1; }));
+  rig.executor().OnPrepare(rig.Prepare(0));
+  rig.host().Release("Delete");
+  rig.Await(v1::AgentMessage::kPrepared);
+  EXPECT_TRUE(rig.host().Exists(kName));
+}
+
 TEST(ExecutorTest, CleaningUpIsRepeatedUntilItSucceeds) {
   ExecutorRig rig;
   rig.host().FailNext("Delete", absl::UnavailableError("containerd is away"), 1);

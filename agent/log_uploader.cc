@@ -16,7 +16,7 @@ constexpr int64_t kMaxAppendBytes = 256 << 10;
 constexpr int64_t kWindowBytes = 4 << 20;
 constexpr absl::Duration kWatchTimeout = absl::Milliseconds(250);
 constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
-constexpr absl::Duration kLongestPause = absl::Seconds(5);
+constexpr absl::Duration kLongestPause = absl::Seconds(1);
 
 }  // namespace
 
@@ -78,6 +78,9 @@ void LogUploader::Watch(Entry* entry) {
 
 void LogUploader::Resume(const v1::AttemptKey& key, int64_t offset) {
   std::lock_guard<std::mutex> lock(mutex_);
+  // The controller is there: whoever waits to dial again needn't.
+  resumed_ = true;
+  changed_.notify_all();
   auto it = entries_.find(AttemptName(key));
   // While appends are under way, their answers tell the same, and newer.
   if (it == entries_.end() || it->second->known) return;
@@ -277,7 +280,8 @@ void LogUploader::Run() {
     if (Clock::now() - begin > absl::ToChronoNanoseconds(kLongestPause)) backoff_.Reset();
     std::unique_lock<std::mutex> lock(mutex_);
     changed_.wait_for(lock, absl::ToChronoNanoseconds(backoff_.Next()),
-                      [this] { return stopping_; });
+                      [this] { return stopping_ || resumed_; });
+    resumed_ = false;
   }
 }
 

@@ -90,6 +90,7 @@ class LogUploader : public LogSink {
   std::string last_picked_;                 // The turn goes round.
   grpc::ClientContext* context_ = nullptr;  // Of the stream that is open.
   bool broken_ = false;                     // The stream that is open, that is.
+  bool resumed_ = false;                    // Since the last stream broke.
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -15,7 +15,9 @@ namespace {
 
 constexpr int kProtocol = 1;
 constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
-constexpr absl::Duration kLongestPause = absl::Seconds(5);
+// A controller that was restarted is found within this and what gRPC adds; full jitter spreads a
+// fleet over it.
+constexpr absl::Duration kLongestPause = absl::Seconds(1);
 constexpr absl::Duration kWelcomeTimeout = absl::Seconds(10);
 constexpr absl::Duration kDefaultHeartbeat = absl::Seconds(2);
 constexpr absl::Duration kShortestHeartbeat = absl::Milliseconds(10);

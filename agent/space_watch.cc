@@ -45,6 +45,7 @@ void SpaceWatch::Look() {
   }
   free_bytes_ = space->free_bytes;
   const bool has_room = HasRoom(*space);
+  if (has_room) data_->KeepReserve();
   if (has_room_.exchange(has_room) != has_room) {
     LOG(WARNING) << (has_room ? "the disk has room again: new steps are taken"
                               : "the disk is nearly full: no new steps are taken");
