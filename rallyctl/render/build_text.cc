@@ -30,8 +30,16 @@ std::string MoreToSay(const v1::Step& step) {
     const std::string exit = absl::StrCat("exit code ", step.exit_code());
     if (absl::StartsWith(message, exit)) message = "";
   }
-  absl::ConsumePrefix(&message, absl::StrCat(Word(step.status()), ": "));
+  // Some are sentences that begin with the status.
+  while (absl::ConsumePrefix(&message, absl::StrCat(Word(step.status()), ": "))) {
+  }
+  if (message == Word(step.status())) message = "";
   return std::string(message);
+}
+
+// "timed out after 10m" says the status better than the status does.
+bool SaysThatItTimedOut(const v1::Step& step, const std::string& more) {
+  return step.status() == v1::STEP_STATUS_TIMED_OUT && absl::StartsWith(more, "timed out");
 }
 
 bool RanAtAll(const v1::Step& step) { return step.attempt() > 0; }
@@ -184,12 +192,15 @@ std::string RenderVerdict(const v1::Build& build, absl::Time now, bool colour) {
 
 std::string RenderFailedStep(const v1::Step& step, const std::vector<std::string>& last_lines,
                              bool log_is_longer, const std::string& build_id, bool colour) {
-  std::string text = absl::StrCat(
-      Paint(absl::StrCat("step ", step.id(), " ", Word(step.status())), Colour::kRed, colour));
+  const std::string more = MoreToSay(step);
+  const bool more_is_all = SaysThatItTimedOut(step, more);
+  std::string text =
+      Paint(absl::StrCat("step ", step.id(), " ",
+                         more_is_all ? absl::string_view(more) : Word(step.status())),
+            Colour::kRed, colour);
   const std::string exit = DescribeExit(step);
   if (!exit.empty()) absl::StrAppend(&text, ", ", exit);
-  const std::string more = MoreToSay(step);
-  if (!more.empty()) absl::StrAppend(&text, ": ", more);
+  if (!more.empty() && !more_is_all) absl::StrAppend(&text, ": ", more);
   text += "\n";
   if (log_is_longer) {
     absl::StrAppend(&text,
@@ -231,7 +242,7 @@ std::string DescribeChange(const v1::Step& step) {
     case v1::STEP_STATUS_FAILED:
       return absl::StrCat("failed", took, exit.empty() ? "" : ", ", exit, why);
     case v1::STEP_STATUS_TIMED_OUT:
-      return absl::StrCat("timed out", took, why);
+      return SaysThatItTimedOut(step, more) ? more : absl::StrCat("timed out", took, why);
     case v1::STEP_STATUS_ERRORED:
       return absl::StrCat("could not be run", why);
     case v1::STEP_STATUS_SKIPPED:

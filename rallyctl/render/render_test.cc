@@ -154,6 +154,20 @@ TEST(FailedStepTest, TellsExitCodeMemoryAndLastLines) {
             "  two\n");
 }
 
+TEST(FailedStepTest, AMessageThatRepeatsTheStatusIsShownOnce) {
+  const auto first_line = [](const std::string& step) {
+    return RenderFailedStep(Parse<v1::Step>(step), {}, false, "b1", false);
+  };
+  EXPECT_EQ(first_line("id: 'a' status: STEP_STATUS_FAILED has_exit_code: true exit_code: 1 "
+                       "message: 'exit code 1'"),
+            "step a failed, exit code 1\n");
+  EXPECT_EQ(first_line("id: 'a' status: STEP_STATUS_TIMED_OUT has_exit_code: true exit_code: 124 "
+                       "message: 'timed out after 2s'"),
+            "step a timed out after 2s, exit code 124\n");
+  EXPECT_EQ(first_line("id: 'a' status: STEP_STATUS_ERRORED message: 'errored: no such image'"),
+            "step a errored: no such image\n");
+}
+
 TEST(DescribeChangeTest, SaysWhatHappened) {
   v1::Step step =
       Parse<v1::Step>(R"pb(id: "a" status: STEP_STATUS_RUNNING agent: "agent-1" attempt: 1)pb");
@@ -170,6 +184,14 @@ TEST(DescribeChangeTest, SaysWhatHappened) {
   step.set_status(v1::STEP_STATUS_SKIPPED);
   step.set_message("skipped: b failed");
   EXPECT_EQ(DescribeChange(step), "skipped: b failed");
+  step.set_status(v1::STEP_STATUS_TIMED_OUT);
+  step.set_message("timed out after 2s");
+  EXPECT_EQ(DescribeChange(step), "timed out after 2s");
+  step.set_message("no word from its agent");
+  EXPECT_EQ(DescribeChange(step), "timed out in 2.0s: no word from its agent");
+  step.set_status(v1::STEP_STATUS_CANCELLED);
+  step.set_message("cancelled");
+  EXPECT_EQ(DescribeChange(step), "cancelled");
   step.set_status(v1::STEP_STATUS_WAITING);
   EXPECT_EQ(DescribeChange(step), "");
 }
@@ -240,6 +262,22 @@ TEST(StatusBlockTest, RunningFirstAndBounded) {
   EXPECT_EQ(
       RenderStatusBlock(build, kNow, 20, 3, false),
       (std::vector<std::string>{"Build b1 running 10…", "  r1  running 5s on…", "  and 2 more"}));
+}
+
+TEST(StatusBlockTest, TheAgentIsNamedOnce) {
+  const v1::Build build = Parse<v1::Build>(R"pb(
+    id: "b1"
+    status: BUILD_STATUS_CANCELLING
+    steps {
+      id: "r"
+      status: STEP_STATUS_RUNNING
+      agent: "agent-1"
+      started_at { seconds: 1000095 }
+      message: "is being stopped on agent-1"
+    }
+  )pb");
+  EXPECT_EQ(RenderStatusBlock(build, kNow, 80, 10, false).at(1),
+            "  r  running 5s on agent-1: is being stopped");
 }
 
 TEST(JsonTest, KeepsFieldNamesAndZeroValues) {

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "rallyctl/render/build_text.h"
 #include "rallyctl/render/status_words.h"
 #include "rallyctl/render/text.h"
@@ -30,7 +31,10 @@ std::string StepLine(const v1::Step& step, int id_width, absl::Time now) {
   if (!step.agent().empty() && step.status() != v1::STEP_STATUS_READY) {
     absl::StrAppend(&line, " on ", step.agent());
   }
-  if (!step.message().empty()) absl::StrAppend(&line, ": ", step.message());
+  absl::string_view message = step.message();
+  // "running 5s on agent-1: is being stopped on agent-1"
+  if (!step.agent().empty()) absl::ConsumeSuffix(&message, absl::StrCat(" on ", step.agent()));
+  if (!message.empty()) absl::StrAppend(&line, ": ", message);
   return line;
 }
 
