@@ -2,8 +2,10 @@
 
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/pipeline/spelling.h"
 #include "rallyctl/render/text.h"
 
 namespace rally::rallyctl {
@@ -28,6 +30,33 @@ void AddGlobalFlags(CLI::App* app, GlobalFlags* flags) {
   app->add_option("--progress", flags->progress, "auto, tty, plain, json, quiet")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "tty", "plain", "json", "quiet"}));
+}
+
+// The first word that is no flag and no flag's value; "" when there is none.
+std::string CommandWord(const CLI::App& app, int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (!absl::StartsWith(word, "-")) return word;
+    const CLI::Option* flag = app.get_option_no_throw(word);
+    if (flag != nullptr && flag->get_items_expected_max() > 0) ++i;
+  }
+  return "";
+}
+
+// What is wrong with the command's name; "" when nothing is. The option parser would only say that
+// a command is missing, or give the general help.
+std::string UnknownCommand(const CLI::App& app, int argc, const char* const* argv) {
+  const std::string word = CommandWord(app, argc, argv);
+  std::vector<absl::string_view> names;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    if (command->get_name() == word) return "";
+    names.push_back(command->get_name());
+  }
+  if (word.empty()) return "";
+  const absl::string_view nearest = pipeline::NearestWord(word, names);
+  return absl::StrCat("there is no command \"", word, "\"",
+                      nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?"),
+                      " (rallyctl --help lists them)");
 }
 
 // What the option parser has to say about wrong arguments, or the help that was asked for.
@@ -57,6 +86,11 @@ int RunCommandLine(int argc, const char* const* argv, Terminal* terminal,
   for (const auto add : {AddSubmit, AddList, AddGet, AddLogs, AddWatch, AddCancel, AddFetch,
                          AddAgents, AddGraph, AddLint, AddVersion, AddCompletion}) {
     add(&app, &action);
+  }
+  if (const std::string mistake = UnknownCommand(app, argc, argv); !mistake.empty()) {
+    terminal->Err(absl::StrCat("rallyctl: ", mistake, "\n"));
+    terminal->Flush();
+    return static_cast<int>(ExitStatus::kUsage);
   }
   try {
     app.parse(argc, argv);

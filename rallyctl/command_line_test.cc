@@ -184,6 +184,15 @@ TEST_F(CommandLineTest, AControllerThatIsAwayIsThree) {
 
 TEST_F(CommandLineTest, WordsThatMeanNothingAreTwo) {
   EXPECT_EQ(Run({"nonsense"}), 2);
+  EXPECT_EQ(err_, "rallyctl: there is no command \"nonsense\" (rallyctl --help lists them)\n");
+  for (const char* also : {"--help", "-o", "build-1"}) {
+    EXPECT_EQ(Run({"-o", "json", "--progress=plain", "wacth", also}), 2);
+    EXPECT_EQ(err_,
+              "rallyctl: there is no command \"wacth\"; did you mean watch? "
+              "(rallyctl --help lists them)\n");
+  }
+  EXPECT_EQ(Run({}), 2) << "the value of --server is no command";
+  EXPECT_EQ(err_.find("there is no command"), std::string::npos) << err_;
   EXPECT_EQ(Run({"get"}), 2);
   EXPECT_EQ(Run({"get", "no-such-build"}), 2);
   EXPECT_NE(err_.find("no-such-build"), std::string::npos) << err_;
