@@ -1,4 +1,4 @@
-"""Finds a built binary: in a test's runfiles or, when run by hand, in $RALLY_BIN or bazel-bin."""
+"""Finds a built binary: in a test's runfiles or, when run by hand, in $RALLY_BIN."""
 
 import os
 
@@ -9,8 +9,6 @@ def find(path):
         roots.append(os.path.join(os.environ["TEST_SRCDIR"], "rally"))
     if "RALLY_BIN" in os.environ:
         roots.append(os.environ["RALLY_BIN"])
-    here = os.path.dirname(os.path.realpath(__file__))
-    roots.append(os.path.join(here, "../../bazel-bin"))
     for root in roots:
         candidate = os.path.join(root, path)
         if os.path.exists(candidate):
