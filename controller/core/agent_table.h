@@ -13,6 +13,9 @@
 
 namespace rally::core {
 
+// An agent's own, or those that a build wants its agents to have.
+using Labels = std::map<std::string, std::string>;
+
 // The controller's view of one agent.
 struct Agent {
   std::string name;
@@ -21,7 +24,7 @@ struct Agent {
   std::string boot_id;
   std::string version;
   int slots = 0;
-  std::map<std::string, std::string> labels;
+  Labels labels;
   Liveness liveness = Liveness::kAlive;
   bool draining = false;
   bool accepts_work = true;

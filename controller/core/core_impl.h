@@ -157,7 +157,10 @@ class Core::Impl {
   std::set<std::string> awaited_agents_;  // after a restart; until then nothing new is placed
   size_t agents_before_restart_ = 0;
   absl::Time settles_at_ = absl::InfinitePast();
-  std::string shortage_;  // what ready steps say that they wait for
+  // The same builds by the labels that they want, and what their ready steps say that they wait
+  // for.
+  std::map<Labels, std::set<int64_t>> ready_by_labels_;
+  std::map<Labels, std::string> shortages_;
 
   // Of the event that is being applied.
   absl::Time now_;

@@ -50,6 +50,58 @@ TEST(CorePlacement, WhereTheImageIsBeforeWhereTheTreeIs) {
   EXPECT_TRUE(script.core().Agents().at("x").trees.count("A"));
 }
 
+TEST(CorePlacement, OnlyAgentsWithAllLabelsOfTheBuild) {
+  Script script;
+  script.Hello("w", 4);
+  script.Hello("x", 4, {}, "disk", {{"gpu", "no"}, {"zone", "1"}});
+  EXPECT_THAT(script.Submit("b", {{"a"}}, absl::Hours(1), {{"gpu", "yes"}, {"zone", "1"}}),
+              IsEmpty());
+  EXPECT_EQ(script.State("b", "a"),
+            "ready: waits for an agent with the labels gpu=yes, zone=1 (2 agents connected, none "
+            "has them)");
+  EXPECT_THAT(script.Submit("c", {{"a"}}), ElementsAre("prepare w c/a#1 input=ctx"))
+      << "who wants no labels waits for nobody";
+  script.Hello("y", 4, {}, "disk", {{"gpu", "yes"}});
+  EXPECT_EQ(script.State("b", "a"),
+            "ready: waits for an agent with the labels gpu=yes, zone=1 (3 agents connected, none "
+            "has them)");
+  EXPECT_THAT(script.Hello("z", 1, {}, "disk", {{"gpu", "yes"}, {"os", "linux"}, {"zone", "1"}}),
+              ElementsAre("welcome z", "prepare z b/a#1 input=ctx"));
+  script.Submit("d", {{"a"}}, absl::Hours(1), {{"zone", "1"}, {"os", "linux"}});
+  EXPECT_EQ(script.State("d", "a"),
+            "ready: waits for a free slot (1 agent with the labels os=linux, zone=1, 1 slot busy)");
+  script.Drain("z");
+  EXPECT_EQ(script.State("d", "a"),
+            "ready: the only agent with the labels os=linux, zone=1 is draining");
+  EXPECT_EQ(Fingerprint(*script.Replay()), Fingerprint(script.core()));
+}
+
+TEST(CorePlacement, ALabelledBuildGoesBackOnlyToAnAgentWithItsLabels) {
+  Script script;
+  script.Hello("a-first", 4);
+  script.Hello("x", 1, {}, "disk", {{"gpu", "yes"}});
+  script.Submit("b", {{"a"}}, absl::Hours(1), {{"gpu", "yes"}});
+  EXPECT_THAT(script.Rejected("x", "b/a#1", RejectCause::kHere, "no space"),
+              ElementsAre("prepare x b/a#2 input=ctx"))
+      << "the only one of its kind, so it is tried there again";
+}
+
+TEST(CorePlacement, LabelsHoldForEarlyPreparationToo) {
+  Script script;
+  script.Hello("a-first", 4);
+  script.Hello("x", 2, {}, "disk", {{"gpu", "yes"}});
+  EXPECT_THAT(script.Submit("b", {{"a"}, {"c", {"a"}}}, absl::Hours(1), {{"gpu", "yes"}}),
+              ElementsAre("prepare x b/a#1 input=ctx", "prepare x b/c#1"));
+}
+
+TEST(CorePlacement, WhoWaitsForLabelsKeepsNobodyElseFromPreparingEarly) {
+  Script script;
+  script.Hello("x", 2);
+  script.Submit("b", {{"a"}}, absl::Hours(1), {{"gpu", "yes"}});
+  EXPECT_THAT(script.Submit("c", {{"a"}, {"d", {"a"}}}),
+              ElementsAre("prepare x c/a#1 input=ctx", "prepare x c/d#1"));
+}
+
 TEST(CorePlacement, AHostThatFailedIsAvoidedUnlessThereIsNoOther) {
   Script script;
   script.Hello("x", 2);

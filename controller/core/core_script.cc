@@ -76,12 +76,13 @@ std::vector<std::string> Script::Start(int64_t epoch) { return Apply(ControllerS
 
 std::vector<std::string> Script::Submit(const std::string& build,
                                         const std::vector<ScriptStep>& steps,
-                                        absl::Duration total_timeout) {
+                                        absl::Duration total_timeout, const Labels& labels) {
   BuildSubmitted event;
   event.build_id = build;
   event.idempotency_key = absl::StrCat("key-", build);
   event.context = Tree("ctx");
   event.total_timeout = total_timeout;
+  event.labels = labels;
   std::map<std::string, int> index;
   for (const ScriptStep& step : steps) {
     const int next = static_cast<int>(index.size());
@@ -101,13 +102,14 @@ std::vector<std::string> Script::Submit(const std::string& build,
 
 std::vector<std::string> Script::Hello(const std::string& agent, int slots,
                                        const std::vector<std::string>& attempts,
-                                       const std::string& incarnation) {
+                                       const std::string& incarnation, const Labels& labels) {
   AgentConnected event;
   event.agent = agent;
   event.session = ++last_session_;
   event.incarnation = incarnation;
   event.boot_id = "boot";
   event.slots = slots;
+  event.labels = labels;
   for (const std::string& attempt : attempts) {
     const std::vector<std::string> parts = absl::StrSplit(attempt, '=');
     event.attempts.push_back({Key(parts[0]), ReportState(parts[1])});

@@ -38,11 +38,13 @@ class Script {
 
   std::vector<std::string> Start(int64_t epoch);
   std::vector<std::string> Submit(const std::string& build, const std::vector<ScriptStep>& steps,
-                                  absl::Duration total_timeout = absl::Hours(1));
+                                  absl::Duration total_timeout = absl::Hours(1),
+                                  const Labels& labels = {});
   // `attempts` are like "b/a#1=running". The session's number grows by itself.
   std::vector<std::string> Hello(const std::string& agent, int slots,
                                  const std::vector<std::string>& attempts = {},
-                                 const std::string& incarnation = "disk");
+                                 const std::string& incarnation = "disk",
+                                 const Labels& labels = {});
   std::vector<std::string> Disconnect(const std::string& agent);
   std::vector<std::string> Lose(const std::string& agent);
   std::vector<std::string> Drain(const std::string& agent, bool drain = true);

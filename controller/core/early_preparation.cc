@@ -15,12 +15,24 @@ constexpr int kCandidatesToTry = 64;
 }  // namespace
 
 void Core::Impl::PrepareEarly() {
-  if (with_candidates_.empty() || !with_ready_.empty() || IsSettling()) return;
-  const std::vector<const Agent*> eligible = EligibleAgents(agents_);
-  std::vector<const Agent*> room = WithEarlyRoom(eligible, now_);
+  if (with_candidates_.empty() || IsSettling()) return;
+  // Whom a ready step waits for does nothing early.
+  if (ready_by_labels_.count(Labels()) != 0) return;
+  const std::vector<const Agent*> all_eligible = EligibleAgents(agents_);
+  std::vector<const Agent*> all_room = WithEarlyRoom(all_eligible, now_);
+  for (const auto& [labels, waiting] : ready_by_labels_) {
+    all_room.erase(std::remove_if(all_room.begin(), all_room.end(),
+                                  [&wanted = labels](const Agent* agent) {
+                                    return HasLabels(*agent, wanted);
+                                  }),
+                   all_room.end());
+  }
   const std::set<int64_t> numbers = with_candidates_;
   for (int64_t number : numbers) {
+    if (all_room.empty()) return;
     BuildRecord& record = *records_[number];
+    const std::vector<const Agent*> eligible = WithLabels(all_eligible, record.build.labels);
+    std::vector<const Agent*> room = WithLabels(all_room, record.build.labels);
     int in_vain = 0;
     // What is prepared makes later steps candidates, never earlier ones.
     for (auto it = record.early_candidates.begin();
@@ -28,6 +40,7 @@ void Core::Impl::PrepareEarly() {
       const int rank = *it;
       if (PrepareOneEarly(record, record.build.order[rank], eligible, room)) {
         room = WithEarlyRoom(room, now_);
+        all_room = WithEarlyRoom(all_room, now_);
       } else {
         ++in_vain;
       }

@@ -71,9 +71,13 @@ void DescribeStep(const Step& step, const StepTrack& track, Lines& lines) {
 
 std::string Core::Impl::Describe() const {
   Lines lines;
-  lines.Add("epoch=", epoch_, " last_served=", last_served_, " settles=", At(settles_at_),
-            " awaited=", absl::StrJoin(awaited_agents_, ","), " of=", agents_before_restart_,
-            " shortage=", shortage_);
+  lines.Add(
+      "epoch=", epoch_, " last_served=", last_served_, " settles=", At(settles_at_),
+      " awaited=", absl::StrJoin(awaited_agents_, ","), " of=", agents_before_restart_,
+
+      " shortages=", absl::StrJoin(shortages_, "; ", [](std::string* out, const auto& shortage) {
+        absl::StrAppend(out, Text(shortage.first), ": ", shortage.second);
+      }));
   for (const auto& [name, agent] : agents_.agents()) DescribeAgent(agent, lines);
   for (const auto& record : records_) {
     const Build& build = record->build;

@@ -28,12 +28,21 @@ void Core::Impl::Enqueue(BuildRecord& record, int index) {
   }
   record.ready.insert(record.rank[index]);
   with_ready_.insert(record.number);
+  ready_by_labels_[record.build.labels].insert(record.number);
   newly_ready_.emplace_back(&record, index);
 }
 
 void Core::Impl::Dequeue(BuildRecord& record, int index) {
   const int rank = record.rank[index];
-  if (record.ready.erase(rank) != 0 && record.ready.empty()) with_ready_.erase(record.number);
+  if (record.ready.erase(rank) != 0 && record.ready.empty()) {
+    with_ready_.erase(record.number);
+    auto alike = ready_by_labels_.find(record.build.labels);
+    alike->second.erase(record.number);
+    if (alike->second.empty()) {
+      shortages_.erase(alike->first);
+      ready_by_labels_.erase(alike);
+    }
+  }
   auto waiting = record.awaiting_tag.find(record.build.steps[index].definition.spec.image);
   if (waiting == record.awaiting_tag.end()) return;
   waiting->second.erase(rank);
@@ -77,8 +86,11 @@ void Core::Impl::Place() {
   }
 }
 
-bool Core::Impl::PlaceOne(BuildRecord& record, const std::vector<const Agent*>& eligible,
-                          const std::vector<const Agent*>& free) {
+bool Core::Impl::PlaceOne(BuildRecord& record, const std::vector<const Agent*>& all_eligible,
+                          const std::vector<const Agent*>& all_free) {
+  const std::vector<const Agent*> eligible = WithLabels(all_eligible, record.build.labels);
+  const std::vector<const Agent*> free = WithLabels(all_free, record.build.labels);
+  if (free.empty()) return false;
   for (auto it = record.ready.begin(); it != record.ready.end();) {
     const int rank = *it++;
     const int index = record.build.order[rank];

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace rally::core {
 namespace {
@@ -28,6 +29,20 @@ std::string Count(int count, const char* noun) {
 }
 
 }  // namespace
+
+bool HasLabels(const Agent& agent, const Labels& wanted) {
+  return std::includes(agent.labels.begin(), agent.labels.end(), wanted.begin(), wanted.end());
+}
+
+std::vector<const Agent*> WithLabels(const std::vector<const Agent*>& agents,
+                                     const Labels& wanted) {
+  if (wanted.empty()) return agents;
+  std::vector<const Agent*> with;
+  for (const Agent* agent : agents) {
+    if (HasLabels(*agent, wanted)) with.push_back(agent);
+  }
+  return with;
+}
 
 std::vector<const Agent*> EligibleAgents(const AgentTable& agents) {
   std::vector<const Agent*> eligible;
@@ -66,8 +81,9 @@ const Agent* ChooseAgent(const std::vector<const Agent*>& candidates,
   return best;
 }
 
-std::string DescribeShortage(const AgentTable& agents) {
+std::string DescribeShortage(const AgentTable& agents, const Labels& wanted) {
   int connected = 0;
+  int without_labels = 0;
   int draining = 0;
   int silent = 0;
   int full_disks = 0;
@@ -75,6 +91,10 @@ std::string DescribeShortage(const AgentTable& agents) {
   int busy_slots = 0;
   for (const auto& [name, agent] : agents.agents()) {
     if (agent.session == 0) continue;
+    if (!HasLabels(agent, wanted)) {
+      ++without_labels;
+      continue;
+    }
     ++connected;
     if (IsEligible(agent)) {
       ++eligible;
@@ -87,16 +107,23 @@ std::string DescribeShortage(const AgentTable& agents) {
       ++full_disks;
     }
   }
+  const std::string labels = absl::StrJoin(wanted, ", ", absl::PairFormatter("="));
+  const std::string with_labels = wanted.empty() ? "" : absl::StrCat(" with the labels ", labels);
+  if (connected == 0 && without_labels > 0) {
+    return absl::StrCat("waits for an agent with the labels ", labels, " (",
+                        Count(without_labels, "agent"), " connected, none has them)");
+  }
   if (connected == 0) return "no agent is connected";
   if (eligible > 0) {
-    return absl::StrCat("waits for a free slot (", Count(eligible, "agent"), ", ",
+    return absl::StrCat("waits for a free slot (", Count(eligible, "agent"), with_labels, ", ",
                         Count(busy_slots, "slot"), " busy)");
   }
   if (draining == connected) {
-    return connected == 1 ? "the only agent is draining" : "all agents are draining";
+    return connected == 1 ? absl::StrCat("the only agent", with_labels, " is draining")
+                          : absl::StrCat("all agents", with_labels, " are draining");
   }
-  return absl::StrCat("no agent takes new work (of ", connected, ": ", draining, " draining, ",
-                      silent, " silent, ", full_disks, " without free disk space)");
+  return absl::StrCat("no agent", with_labels, " takes new work (of ", connected, ": ", draining,
+                      " draining, ", silent, " silent, ", full_disks, " without free disk space)");
 }
 
 }  // namespace rally::core

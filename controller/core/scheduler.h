@@ -20,6 +20,12 @@ struct PlacementRequest {
   std::vector<std::string> dependency_agents;  // where dependencies ran, a few of them
 };
 
+// Whether the agent has all labels that a build wants, with the same values.
+bool HasLabels(const Agent& agent, const Labels& wanted);
+
+// Those of `agents` that have them.
+std::vector<const Agent*> WithLabels(const std::vector<const Agent*>& agents, const Labels& wanted);
+
 // Agents that may get new work at all.
 std::vector<const Agent*> EligibleAgents(const AgentTable& agents);
 
@@ -36,8 +42,8 @@ const Agent* ChooseAgent(const std::vector<const Agent*>& candidates,
                          const std::vector<const Agent*>& eligible,
                          const PlacementRequest& request);
 
-// Why a step that could start doesn't, in words for a person.
-std::string DescribeShortage(const AgentTable& agents);
+// Why a step that could start doesn't, in words for a person. `wanted` are its build's labels.
+std::string DescribeShortage(const AgentTable& agents, const Labels& wanted);
 
 }  // namespace rally::core
 

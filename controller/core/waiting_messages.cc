@@ -87,29 +87,32 @@ void Core::Impl::ExplainWaiting(BuildRecord& record, int index) {
 
 void Core::Impl::ExplainReadySteps() {
   if (with_ready_.empty()) return;
-  std::string shortage = DescribeShortage(agents_);
-  if (IsSettling()) {
-    shortage = absl::StrCat("waits for the agents to come back after the controller's restart (",
-                            agents_before_restart_ - awaited_agents_.size(), " of ",
-                            agents_before_restart_, " are)");
-  }
-  auto explain = [&](BuildRecord& record, int index) {
+  const auto describe = [this](const Labels& labels) {
+    if (!IsSettling()) return DescribeShortage(agents_, labels);
+    return absl::StrCat("waits for the agents to come back after the controller's restart (",
+                        agents_before_restart_ - awaited_agents_.size(), " of ",
+                        agents_before_restart_, " are)");
+  };
+  const auto explain = [this](BuildRecord& record, int index, const std::string& shortage) {
     Step& step = record.build.steps[index];
     step.message = step.early ? absl::StrCat(step.prepared ? "prepared on " : "being prepared on ",
                                              step.agent, ", ", shortage)
                               : shortage;
     Touch(record);
   };
-  if (shortage == shortage_) {
-    for (auto [record, index] : newly_ready_) {
-      if (record->ready.count(record->rank[index]) != 0) explain(*record, index);
+  for (const auto& [labels, numbers] : ready_by_labels_) {
+    std::string shortage = describe(labels);
+    std::string& before = shortages_[labels];
+    if (shortage == before) continue;
+    before = std::move(shortage);
+    for (int64_t number : numbers) {
+      BuildRecord& record = *records_[number];
+      for (int rank : record.ready) explain(record, record.build.order[rank], before);
     }
-    return;
   }
-  shortage_ = shortage;
-  for (int64_t number : with_ready_) {
-    BuildRecord& record = *records_[number];
-    for (int rank : record.ready) explain(record, record.build.order[rank]);
+  for (auto [record, index] : newly_ready_) {
+    if (record->ready.count(record->rank[index]) == 0) continue;
+    explain(*record, index, shortages_[record->build.labels]);
   }
 }
 
