@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/flags/flags.h"
 #include "common/version.h"
 
 namespace rally::agent {
@@ -27,7 +28,6 @@ struct Raw {
   std::string network = "none";
   std::string step_memory = "4GiB";
   std::vector<std::string> labels;
-  double kill_grace_seconds = 10;
 };
 
 absl::Status Understand(const Raw& raw, Options* options) {
@@ -44,10 +44,9 @@ absl::Status Understand(const Raw& raw, Options* options) {
     return absl::InvalidArgumentError(absl::StrCat("--step-memory: ", memory.status().message()));
   }
   options->step_memory_bytes = *memory;
-  if (!(raw.kill_grace_seconds >= 0 && raw.kill_grace_seconds <= 3600)) {
-    return absl::InvalidArgumentError("--kill-grace is 0 to 3600 seconds");
+  if (options->kill_grace < absl::ZeroDuration() || options->kill_grace > absl::Hours(1)) {
+    return absl::InvalidArgumentError("--kill-grace is 0s to 1h");
   }
-  options->kill_grace = absl::Seconds(raw.kill_grace_seconds);
   for (const std::string& label : raw.labels) {
     const size_t equals = label.find('=');
     if (equals == std::string::npos || equals == 0) {
@@ -63,8 +62,7 @@ absl::Status Understand(const Raw& raw, Options* options) {
 }
 
 void Declare(CLI::App* app, Options* options, Raw* raw, bool* check_config) {
-  app->set_config("--config", "", "TOML file whose keys are these flags' names without the dashes");
-  app->allow_config_extras(CLI::config_extras_mode::error);
+  flags::AddConfigFile(app);
   app->set_version_flag("--version", kVersion);
   app->add_flag("--check-config", *check_config, "check flags and file, start nothing")
       ->configurable(false);
@@ -85,15 +83,16 @@ void Declare(CLI::App* app, Options* options, Raw* raw, bool* check_config) {
       ->capture_default_str();
   app->add_option("--step-pids", options->step_pids, "processes of one step; 0 = no limit")
       ->capture_default_str();
-  app->add_option("--kill-grace", raw->kill_grace_seconds,
-                  "seconds from SIGTERM to SIGKILL when a step's time is over")
-      ->capture_default_str();
+  flags::AddDuration(app, "--kill-grace", &options->kill_grace,
+                     "from SIGTERM to SIGKILL when a step's time is over");
   app->add_option("--label", raw->labels, "name=value; may be repeated")->take_all();
   app->add_flag("--insecure", options->security.insecure,
                 "no TLS; loopback addresses and unix sockets only");
-  app->add_option("--tls-cert", options->security.tls.certificate, "PEM file");
-  app->add_option("--tls-key", options->security.tls.key, "PEM file");
-  app->add_option("--tls-ca", options->security.tls.ca, "PEM file");
+  app->add_option("--tls-cert", options->security.tls.certificate,
+                  "PEM file: this agent's certificate");
+  app->add_option("--tls-key", options->security.tls.key, "PEM file: its private key");
+  app->add_option("--tls-ca", options->security.tls.ca,
+                  "PEM file: who must have signed the controller's certificate");
 }
 
 bool IsContainerdIdentifier(absl::string_view text) {
@@ -200,7 +199,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv) 
                     : absl::StrCat("rally-agent ", kVersion, "\n");
     return line;
   } catch (const CLI::Error& error) {
-    return absl::InvalidArgumentError(error.what());
+    return absl::InvalidArgumentError(flags::DescribeMistake(app, error));
   }
   if (absl::Status status = Understand(raw, &line.options); !status.ok()) return status;
   if (absl::Status status = Complete(&line.options); !status.ok()) return status;

@@ -63,7 +63,7 @@ TEST(OptionsTest, EveryFlag) {
                      "--label",
                      "zone=a=b",
                      "--kill-grace",
-                     "0.5",
+                     "1m30s",
                      "--check-config"});
   ASSERT_EQ(line.status(), absl::OkStatus());
   const Options& options = line->options;
@@ -77,7 +77,7 @@ TEST(OptionsTest, EveryFlag) {
   EXPECT_EQ(options.step_memory_bytes, 512 << 20);
   EXPECT_EQ(options.step_cpus, 1.5);
   EXPECT_EQ(options.step_pids, 64);
-  EXPECT_EQ(options.kill_grace, absl::Milliseconds(500));
+  EXPECT_EQ(options.kill_grace, absl::Seconds(90));
   EXPECT_THAT(options.labels, UnorderedElementsAre(Pair("arch", "amd64"), Pair("zone", "a=b")));
 }
 
@@ -100,7 +100,8 @@ TEST(OptionsTest, FlagsWinOverTheFile) {
 TEST(OptionsTest, AnUnknownKeyOfTheFileIsAnError) {
   const std::string path = ::testing::TempDir() + "/unknown.toml";
   std::ofstream(path) << "controller = \"unix:/x\"\ninsecure = true\nslotz = 7\n";
-  EXPECT_THAT(ErrorOf({"--config", path.c_str()}), HasSubstr("slotz"));
+  EXPECT_THAT(ErrorOf({"--config", path.c_str()}),
+              HasSubstr(path + ": there is no key \"slotz\"; did you mean slots?"));
 }
 
 TEST(OptionsTest, MistakesAreNamed) {
@@ -121,6 +122,8 @@ TEST(OptionsTest, MistakesAreNamed) {
       {{"--step-cpus", "-2"}, "--step-cpus"},
       {{"--namespace", "two--dashes"}, "--namespace"},
       {{"--namespace", "ends_"}, "--namespace"},
+      {{"--kill-grace", "10"}, "write \"10s\""},
+      {{"--kill-grace", "2h"}, "--kill-grace"},
       {{"--nonsense"}, "--nonsense"},
   };
   for (const auto& [flags, message] : rows) {

@@ -5,29 +5,10 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
-#include "common/pipeline/duration.h"
+#include "common/flags/flags.h"
 #include "common/version.h"
 
 namespace rally::controller {
-namespace {
-
-// A flag that takes a duration as rally.toml writes it ("30s", "2m").
-void AddDuration(CLI::App& app, const std::string& name, absl::Duration& value,
-                 const std::string& description) {
-  app.add_option_function<std::string>(
-         name,
-         [&value, name](const std::string& text) {
-           auto parsed = pipeline::ParseGoDuration(text);
-           if (!parsed.ok()) {
-             throw CLI::ValidationError(name, std::string(parsed.status().message()));
-           }
-           value = *parsed;
-         },
-         description)
-      ->default_str(pipeline::FormatGoDuration(value));
-}
-
-}  // namespace
 
 std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
   Options options;
@@ -37,8 +18,7 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
       "workspaces and the logs.",
       "rally-controller");
   app.set_version_flag("--version", std::string("rally-controller ") + kVersion);
-  app.set_config("--config", "", "Read flags from this TOML file (a key for each flag)");
-  app.allow_config_extras(CLI::config_extras_mode::error);
+  flags::AddConfigFile(&app);
   app.add_flag("--check-config", check_config, "Check flags and file, then exit");
   app.add_option("--data", options.data, "Folder for journal, blobs and logs")
       ->capture_default_str();
@@ -48,25 +28,29 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
   app.add_flag("--insecure", options.security.insecure,
                "Serve without TLS; only on loopback or a unix socket");
   app.add_option("--tls-cert", options.security.tls.certificate,
-                 "This controller's certificate, PEM");
-  app.add_option("--tls-key", options.security.tls.key, "Its private key, PEM");
+                 "PEM file: this controller's certificate");
+  app.add_option("--tls-key", options.security.tls.key, "PEM file: its private key");
   app.add_option("--tls-ca", options.security.tls.ca,
-                 "The authority that clients must be from, PEM");
-  AddDuration(app, "--suspect-after", options.suspect_after,
-              "Give an agent no new work after this long without a heartbeat");
-  AddDuration(app, "--lost-after", options.lost_after,
-              "Give an agent's steps to others after this long without a heartbeat");
-  AddDuration(app, "--heartbeat", options.heartbeat, "How often agents send a heartbeat");
-  AddDuration(app, "--grace", options.grace, "Time between SIGTERM and SIGKILL of a step");
-  AddDuration(app, "--max-step-timeout", options.limits.max_step_timeout,
-              "The longest timeout that a step may have");
-  AddDuration(app, "--max-total-timeout", options.limits.max_total_timeout,
-              "The longest totalTimeout that a build may have");
+                 "PEM file: who must have signed the clients' certificates");
+  flags::AddDuration(&app, "--suspect-after", &options.suspect_after,
+                     "Give an agent no new work after this long without a heartbeat");
+  flags::AddDuration(&app, "--lost-after", &options.lost_after,
+                     "Give an agent's steps to others after this long without a heartbeat");
+  flags::AddDuration(&app, "--heartbeat", &options.heartbeat, "How often agents send a heartbeat");
+  flags::AddDuration(&app, "--grace", &options.grace, "Time between SIGTERM and SIGKILL of a step");
+  flags::AddDuration(&app, "--max-step-timeout", &options.limits.max_step_timeout,
+                     "The longest timeout that a step may have");
+  flags::AddDuration(&app, "--max-total-timeout", &options.limits.max_total_timeout,
+                     "The longest totalTimeout that a build may have");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    *exit_code = code == 0 ? 0 : 2;
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+      *exit_code = app.exit(error);  // prints what was asked for
+      return std::nullopt;
+    }
+    std::cerr << "rally-controller: " << flags::DescribeMistake(app, error) << "\n";
+    *exit_code = 2;
     return std::nullopt;
   }
   if (absl::Status status = Validate(options); !status.ok()) {
