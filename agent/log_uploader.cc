@@ -52,9 +52,15 @@ void LogUploader::Add(const v1::AttemptKey& key, std::shared_ptr<logs::AttemptLo
   entry->log = std::move(log);
   entry->known = from.has_value();
   entry->sent = entry->acked = from.value_or(0);
+  const std::string name = AttemptName(key);
   std::lock_guard<std::mutex> lock(mutex_);
   if (stopping_) return;
-  auto [it, added] = entries_.emplace(AttemptName(key), std::move(entry));
+  if (auto early = early_resumes_.find(name); early != early_resumes_.end()) {
+    if (!entry->known) entry->sent = entry->acked = early->second;
+    entry->known = true;
+    early_resumes_.erase(early);
+  }
+  auto [it, added] = entries_.emplace(name, std::move(entry));
   if (!added) return;
   it->second->watcher = std::thread([this, watched = it->second.get()] { Watch(watched); });
 }
@@ -82,8 +88,13 @@ void LogUploader::Resume(const v1::AttemptKey& key, int64_t offset) {
   resumed_ = true;
   changed_.notify_all();
   auto it = entries_.find(AttemptName(key));
+  if (it == entries_.end()) {
+    // After a restart the session may be there before the log is open.
+    early_resumes_[AttemptName(key)] = std::max<int64_t>(offset, 0);
+    return;
+  }
   // While appends are under way, their answers tell the same, and newer.
-  if (it == entries_.end() || it->second->known) return;
+  if (it->second->known) return;
   it->second->known = true;
   it->second->sent = it->second->acked = std::max<int64_t>(offset, 0);
   changed_.notify_all();
@@ -100,6 +111,7 @@ void LogUploader::CloseAt(const v1::AttemptKey& key, int64_t end) {
 
 void LogUploader::Drop(const v1::AttemptKey& key) {
   std::unique_lock<std::mutex> lock(mutex_);
+  early_resumes_.erase(AttemptName(key));
   auto it = entries_.find(AttemptName(key));
   if (it == entries_.end()) return;
   Entry* entry = it->second.get();
@@ -247,11 +259,6 @@ void LogUploader::Converse() {
     if (stopping_) return;
     context_ = &context;
     broken_ = false;
-    for (auto& [name, entry] : entries_) {
-      entry->sent = entry->acked;
-      entry->complete_sent = false;
-      entry->unanswered = 0;
-    }
   }
   std::unique_ptr<Stream> stream = stub_->Append(&context);
   std::thread reader([this, &stream] { ReadAcks(stream.get()); });
@@ -261,6 +268,13 @@ void LogUploader::Converse() {
   const grpc::Status status = stream->Finish();
   std::lock_guard<std::mutex> lock(mutex_);
   context_ = nullptr;
+  // At once, and not when the next stream begins: that there is something to send again is what it
+  // begins for.
+  for (auto& [name, entry] : entries_) {
+    entry->sent = entry->acked;
+    entry->complete_sent = false;
+    entry->unanswered = 0;
+  }
   LOG_IF(INFO, !stopping_) << "the log stream ended: " << rpc::FromGrpc(status);
 }
 

@@ -87,10 +87,11 @@ class LogUploader : public LogSink {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, std::unique_ptr<Entry>> entries_;
-  std::string last_picked_;                 // The turn goes round.
-  grpc::ClientContext* context_ = nullptr;  // Of the stream that is open.
-  bool broken_ = false;                     // The stream that is open, that is.
-  bool resumed_ = false;                    // Since the last stream broke.
+  std::map<std::string, int64_t> early_resumes_;  // Of attempts that weren't added yet.
+  std::string last_picked_;                       // The turn goes round.
+  grpc::ClientContext* context_ = nullptr;        // Of the stream that is open.
+  bool broken_ = false;                           // The stream that is open, that is.
+  bool resumed_ = false;                          // Since the last stream broke.
   bool stopping_ = false;
   std::thread thread_;
 };

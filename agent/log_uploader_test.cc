@@ -168,6 +168,25 @@ TEST_F(LogUploaderTest, AfterARestartTheControllerSaysFromWhere) {
   EXPECT_EQ(controller_.LogText(), "known already\nnew\n");
 }
 
+TEST_F(LogUploaderTest, WhatTheControllerSaysBeforeTheLogIsOpenCounts) {
+  Write("one\n");
+  uploader_->Resume(Key(), 0);
+  uploader_->Add(Key(), log_, absl::nullopt);
+  AwaitText("one\n");
+  Finish();
+  EXPECT_TRUE(durable_.WaitForNotificationWithTimeout(kPatience));
+}
+
+// All was sent, nothing was acknowledged: the stream must come back though nothing new is said.
+TEST_F(LogUploaderTest, AStreamThatBreaksOverTheLastAppendComesBack) {
+  Write("all of it\n");
+  Finish();
+  controller_.BreakLogStreamAfter(0);
+  uploader_->Add(Key(), log_, 0);
+  EXPECT_TRUE(durable_.WaitForNotificationWithTimeout(kPatience));
+  EXPECT_EQ(controller_.LogText(), "all of it\n");
+}
+
 TEST_F(LogUploaderTest, DroppingLetsGoOfTheLog) {
   uploader_->Add(Key(), log_, 0);
   Write("unwanted\n");

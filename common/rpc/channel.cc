@@ -1,11 +1,13 @@
 #include "common/rpc/channel.h"
 
 #include <grpc/grpc_security_constants.h>
+#include <grpcpp/completion_queue.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/support/channel_arguments.h>
 
 #include <fstream>
 #include <sstream>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -23,7 +25,8 @@ constexpr int kMinPingIntervalMs = 5'000;
 constexpr int kHandshakeTimeoutMs = 5'000;
 constexpr int kMaxIdleMs = 60'000;
 constexpr int kMinReconnectMs = 100;
-constexpr int kMaxReconnectMs = 5'000;
+// A server that was restarted is to be found within a second.
+constexpr int kMaxReconnectMs = 1'000;
 // Blob batches are the biggest messages: 4 MiB of data and what describes it.
 constexpr int kMaxMessageBytes = 8 << 20;
 
@@ -44,6 +47,22 @@ bool Split(absl::string_view address, HostPort* result) {
   result->host = std::string(host);
   return !host.empty() && absl::SimpleAtoi(address.substr(colon + 1), &result->port) &&
          result->port >= 0 && result->port <= 65535;
+}
+
+// A synchronous call attends to the process's sockets only while it waits. Calls that fail at once,
+// since the connection isn't there, never wait: with them alone a connection that is being made
+// would lie until its timeout. So one thread attends always; it lives as long as the process.
+void KeepAttendingToSockets() {
+  static const bool started = [] {
+    auto* queue = new grpc::CompletionQueue;
+    std::thread([queue] {
+      void* tag;
+      bool ok;
+      queue->Next(&tag, &ok);
+    }).detach();
+    return true;
+  }();
+  (void)started;
 }
 
 absl::StatusOr<std::string> ReadPem(const std::string& path, absl::string_view what) {
@@ -168,6 +187,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial(const std::string& address,
     options.pem_root_certs = std::move(pem->ca);
     credentials = grpc::SslCredentials(options);
   }
+  KeepAttendingToSockets();
   return grpc::CreateCustomChannel(address, credentials, arguments);
 }
 

@@ -120,11 +120,11 @@ class AgentHost:
     def _start_namespace(self):
         # The other hosts' folders are hidden: what one agent makes reaches another only through the
         # blob service.
+        aside = f"{self.cluster.folder}/aside-{self.name}"
         script = (
-            f"mount --bind {self.folder} {self.folder} && mkdir -p /tmp/.keep-{os.getpid()} && "
-            f"mount --bind {self.folder} /tmp/.keep-{os.getpid()} && "
+            f"mkdir {aside} && mount --bind {self.folder} {aside} && "
             f"mount -t tmpfs tmpfs {self.cluster.hosts_folder} && mkdir {self.folder} && "
-            f"mount --move /tmp/.keep-{os.getpid()} {self.folder} && "
+            f"mount --move {aside} {self.folder} && rmdir {aside} && "
             "mkdir -p /run/containerd && mount -t tmpfs -o mode=0711 tmpfs /run/containerd && "
             "echo ready && exec sleep infinity")
         self.anchor = subprocess.Popen(
