@@ -1,5 +1,7 @@
 #include "controller/service/log_read_stream.h"
 
+#include <grpcpp/alarm.h>
+
 #include <algorithm>
 #include <memory>
 #include <utility>
@@ -8,6 +10,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "common/rpc/status.h"
 #include "controller/wire/value_wire.h"
 
@@ -15,6 +19,9 @@ namespace rally::controller {
 namespace {
 
 constexpr int64_t kChunkBytes = 256 * 1024;
+constexpr absl::Duration kLookAgain = absl::Seconds(1);
+// For the rest of an ended step's log, when the reader doesn't follow.
+constexpr absl::Duration kPatience = absl::Seconds(30);
 
 // What the core knows of the step when it is asked.
 struct Found {
@@ -131,10 +138,13 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
     auto chunk = logs_->Read(Key(), offset_, kChunkBytes);
     if (!chunk.ok()) return End(rpc::ToGrpc(chunk.status()));
     if (!chunk->records.empty()) return WriteChunk(chunk->records);
-    if (!request_.follow()) return WriteLast();
+    // The result of a step may be known before the last of its log, which comes on another
+    // connection: what has ended is shown as a whole, even to who doesn't follow.
+    const bool may_wait = request_.follow() || (found_.terminal && absl::Now() < patience_end_);
+    if (!may_wait) return WriteLast();
     const bool one_attempt = request_.attempt() != 0;
     if (attempt_ < found_.attempt) {
-      if (one_attempt) return WriteLast();
+      if (one_attempt || !request_.follow()) return WriteLast();
       attempt_ = found_.attempt;  // all of the last one was sent, and the step was tried again
       offset_ = 0;
       return Pump();
@@ -152,7 +162,19 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
         if (auto stream = weak.lock()) stream->Wake();
       });
     }
+    if (found_.terminal) LookAgainSoon();
     Rest();
+  }
+
+  // Nobody says when the agent of a step that has ended is lost, with the rest of the log.
+  void LookAgainSoon() {
+    look_again_ = std::make_unique<grpc::Alarm>();
+    look_again_->Set(absl::ToChronoTime(absl::Now() + kLookAgain),
+                     [weak = weak_from_this()](bool due) {
+                       // One that is replaced by the next wakes nobody.
+                       if (!due) return;
+                       if (auto stream = weak.lock()) stream->Wake();
+                     });
   }
 
   void StopWaitingForLog() {
@@ -242,6 +264,7 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
     // Not in the destructor, which may run within the very call that these would wait for.
     if (subscription_ != 0) watchers_->Unsubscribe(request_.build_id(), subscription_);
     StopWaitingForLog();
+    look_again_.reset();
     self_.reset();
   }
 
@@ -259,6 +282,8 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
   int64_t offset_;
   core::AttemptKey waits_for_;
   int64_t waiter_ = 0;
+  const absl::Time patience_end_ = absl::Now() + kPatience;
+  std::unique_ptr<grpc::Alarm> look_again_;
   v1::LogChunk message_;
   bool last_ = false;
 
