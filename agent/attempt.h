@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -79,9 +80,14 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
  private:
   // Why the thread can't go on; OK from the steps below means that it can.
   struct Failure {
+    // Of image and container: the code tells whether another host may do better.
+    Failure(const absl::Status& status, std::string doing);
+    Failure(const absl::Status& status, std::string doing, bool may_retry)
+        : status(status), doing(std::move(doing)), may_retry(may_retry) {}
+
     absl::Status status;
     std::string doing;  // "pulling image X"
-    bool may_retry = true;
+    bool may_retry;
   };
 
   void Run();

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "agent/attempt.h"
@@ -52,6 +51,9 @@ absl::StatusOr<std::string> ReferenceOf(const v1::StepSpec& spec) {
 std::string Quoted(const std::string& image) { return absl::StrCat("image ", image); }
 
 }  // namespace
+
+Attempt::Failure::Failure(const absl::Status& status, std::string doing)
+    : Failure(status, std::move(doing), CauseOf(status) != v1::REJECT_CAUSE_PERMANENT) {}
 
 void Attempt::Run() {
   Left left = Work();
@@ -102,17 +104,18 @@ Attempt::Left Attempt::Work() {
         return Left::kEnded;
     }
   }
-  if (!AwaitGrant()) return GiveUp({absl::CancelledError(), "waiting to be started"});
+  if (!AwaitGrant()) return GiveUp(Failure(absl::CancelledError(), "waiting to be started"));
   if (auto failure = Begin()) return GiveUp(*failure);
   return Supervise();
 }
 
 absl::optional<Attempt::Failure> Attempt::Prepare() {
   const v1::Prepare prepare = record().prepare();
-  if (absl::Status status = Persist(); !status.ok()) return Failure{status, "journalling"};
+  if (absl::Status status = Persist(); !status.ok()) return Failure(status, "journalling", true);
   if (auto failure = OpenLog(0)) return failure;
   auto mount_point = tools_.workspaces->CreateMountPoint(name_);
-  if (!mount_point.ok()) return Failure{mount_point.status(), "making the workspace's mount point"};
+  if (!mount_point.ok())
+    return Failure(mount_point.status(), "making the workspace's mount point", true);
 
   if (prepare.has_input()) {
     // Only a head start: mounting fetches what is missing, and says what is wrong.
@@ -126,7 +129,7 @@ absl::optional<Attempt::Failure> Attempt::Prepare() {
 
   if (!pipeline::IsOciPath(prepare.spec().image())) {
     auto reference = ReferenceOf(prepare.spec());
-    if (!reference.ok()) return Failure{reference.status(), "reading the image's name"};
+    if (!reference.ok()) return Failure(reference.status(), "reading the image's name");
     const int64_t begin = BootNanos();
     const absl::Time deadline = absl::Now() + tools_.limits.prepare_bound;
     absl::StatusOr<runtime::Image> image;
@@ -135,7 +138,7 @@ absl::optional<Attempt::Failure> Attempt::Prepare() {
       if (image.ok() || !IsTransient(image.status()) || !Pause(tries)) break;
     }
     if (!image.ok()) {
-      return Failure{image.status(), absl::StrCat("pulling ", Quoted(prepare.spec().image()))};
+      return Failure(image.status(), absl::StrCat("pulling ", Quoted(prepare.spec().image())));
     }
     {
       absl::MutexLock lock(&mutex_);
@@ -148,7 +151,7 @@ absl::optional<Attempt::Failure> Attempt::Prepare() {
     absl::MutexLock lock(&mutex_);
     record_.set_state(v1::ATTEMPT_STATE_PREPARED);
   }
-  if (absl::Status status = Persist(); !status.ok()) return Failure{status, "journalling"};
+  if (absl::Status status = Persist(); !status.ok()) return Failure(status, "journalling", true);
   {
     absl::MutexLock lock(&mutex_);
     phase_ = Phase::kPrepared;
@@ -174,14 +177,15 @@ absl::optional<Attempt::Failure> Attempt::OpenLog(absl::optional<int64_t> send_f
     if (shared == nullptr || record_.result().never_started()) log_durable_ = true;
     if (log_durable_) shared = nullptr;
   }
-  if (!log.ok()) return Failure{log.status(), "opening the log"};
+  if (!log.ok()) return Failure(log.status(), "opening the log", true);
   if (shared != nullptr) tools_.logs->Add(key_, std::move(shared), send_from);
   return absl::nullopt;
 }
 
 absl::optional<Attempt::Failure> Attempt::MakeContainer(const runtime::Image& image) {
   auto mount_point = tools_.workspaces->CreateMountPoint(name_);
-  if (!mount_point.ok()) return Failure{mount_point.status(), "making the workspace's mount point"};
+  if (!mount_point.ok())
+    return Failure(mount_point.status(), "making the workspace's mount point", true);
   const v1::Prepare prepare = record().prepare();
   runtime::ContainerSpec spec;
   spec.id = name_;
@@ -206,7 +210,7 @@ absl::optional<Attempt::Failure> Attempt::MakeContainer(const runtime::Image& im
   const int64_t begin = BootNanos();
   absl::Status status =
       tools_.runtime->Create(spec, {absl::Now() + tools_.limits.prepare_bound, &making_});
-  if (!status.ok()) return Failure{status, "making the container"};
+  if (!status.ok()) return Failure(status, "making the container");
   absl::MutexLock lock(&mutex_);
   record_.set_image_digest(image.digest);
   record_.set_uid(image.account.uid);
@@ -228,14 +232,14 @@ bool Attempt::AwaitGrant() {
 absl::optional<Attempt::Failure> Attempt::Mount() {
   const v1::AttemptRecord now = record();
   auto input = InputOf(now.grant().input());
-  if (!input.ok()) return Failure{input.status(), "reading the input tree's name", false};
+  if (!input.ok()) return Failure(input.status(), "reading the input tree's name", false);
   absl::Status status;
   for (int tries = 0;; ++tries) {
     status = tools_.workspaces->Mount(name_, *input, now.uid(), now.gid());
     if (!IsTransient(status) || !Pause(tries)) break;
   }
   if (status.ok()) return absl::nullopt;
-  return Failure{status, "mounting the workspace", OtherHostMayMount(status)};
+  return Failure(status, "mounting the workspace", OtherHostMayMount(status));
 }
 
 // The image lies in the input tree, so that it can be read only now; and only it says whom the
@@ -243,25 +247,24 @@ absl::optional<Attempt::Failure> Attempt::Mount() {
 absl::optional<Attempt::Failure> Attempt::ImportImage(const std::string& image) {
   const std::string doing = absl::StrCat("importing ", Quoted(image));
   auto oci = pipeline::ParseOciPath(image);
-  if (!oci.ok()) return Failure{oci.status(), doing, false};
+  if (!oci.ok()) return Failure(oci.status(), doing, false);
   auto mount_point = tools_.workspaces->CreateMountPoint(name_);
-  if (!mount_point.ok()) return Failure{mount_point.status(), doing};
+  if (!mount_point.ok()) return Failure(mount_point.status(), doing, true);
   const int64_t begin = BootNanos();
   absl::StatusOr<runtime::Image> imported;
   {
     runtime::OciImageRequest request;
     request.root_fd = open(mount_point->c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (request.root_fd < 0) return Failure{absl::ErrnoToStatus(errno, *mount_point), doing};
+    if (request.root_fd < 0) {
+      return Failure(absl::ErrnoToStatus(errno, *mount_point), doing, true);
+    }
     absl::Cleanup close_root = [&request] { close(request.root_fd); };
     request.path = oci->path;
     request.digest = oci->digest;
     imported =
         tools_.runtime->ImportImage(request, {absl::Now() + tools_.limits.prepare_bound, &making_});
   }
-  if (!imported.ok()) {
-    return Failure{imported.status(), doing,
-                   CauseOf(imported.status()) != v1::REJECT_CAUSE_PERMANENT};
-  }
+  if (!imported.ok()) return Failure(imported.status(), doing);
   {
     absl::MutexLock lock(&mutex_);
     *record_.mutable_pulling() = ToProto(Since(begin));
@@ -269,12 +272,9 @@ absl::optional<Attempt::Failure> Attempt::ImportImage(const std::string& image) 
   const bool by_root = imported->account.uid == 0 && imported->account.gid == 0;
   if (!by_root) {
     absl::Status status = tools_.workspaces->Discard(name_);
-    if (!status.ok()) return Failure{status, "mounting the workspace for the image's user"};
+    if (!status.ok()) return Failure(status, "mounting the workspace for the image's user", true);
   }
-  if (auto failure = MakeContainer(*imported)) {
-    failure->may_retry = CauseOf(failure->status) != v1::REJECT_CAUSE_PERMANENT;
-    return failure;
-  }
+  if (auto failure = MakeContainer(*imported)) return failure;
   return by_root ? absl::nullopt : Mount();
 }
 
@@ -292,15 +292,15 @@ absl::optional<Attempt::Failure> Attempt::Begin() {
     *record_.mutable_restoring() = restoring;
   }
   // From here on a crash leaves it open whether the process ran.
-  if (absl::Status status = Persist(); !status.ok()) return Failure{status, "journalling"};
+  if (absl::Status status = Persist(); !status.ok()) return Failure(status, "journalling", true);
   {
     absl::MutexLock lock(&mutex_);
-    if (ending_ != 0 || dropped_ || detached_) return Failure{absl::CancelledError(), "starting"};
+    if (ending_ != 0 || dropped_ || detached_) return Failure(absl::CancelledError(), "starting");
     phase_ = Phase::kStarting;
     process_started_ = true;
   }
   const absl::StatusOr<int> pid = tools_.runtime->Start(name_);
-  if (!pid.ok()) return Failure{pid.status(), "starting the step's process"};
+  if (!pid.ok()) return Failure(pid.status(), "starting the step's process", true);
   bool end_it;
   absl::Duration grace;
   {
@@ -439,7 +439,8 @@ Attempt::Left Attempt::GiveUp(const Failure& failure) {
   if (ending == 0 && !granted) {
     v1::AgentMessage rejection;
     *rejection.mutable_rejected()->mutable_key() = key_;
-    rejection.mutable_rejected()->set_cause(CauseOf(failure.status));
+    rejection.mutable_rejected()->set_cause(failure.may_retry ? v1::REJECT_CAUSE_HERE
+                                                              : v1::REJECT_CAUSE_PERMANENT);
     rejection.mutable_rejected()->set_message(message);
     LOG(WARNING) << LogPrefix(key_) << "rejected: " << message;
     tools_.outbox->Send(std::move(rejection));
@@ -448,9 +449,7 @@ Attempt::Left Attempt::GiveUp(const Failure& failure) {
   v1::Result result = NewResult(ending != 0 ? ending : v1::END_KIND_ERRORED);
   result.set_never_started(!started);
   if (ending == 0) {
-    result.set_may_retry(failure.may_retry &&
-                         (started || CauseOf(failure.status) != v1::REJECT_CAUSE_PERMANENT ||
-                          absl::StartsWith(failure.doing, "mounting")));
+    result.set_may_retry(failure.may_retry);
     result.set_message(message);
   } else {
     result.set_message(absl::StrCat(ending == v1::END_KIND_TIMED_OUT

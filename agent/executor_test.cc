@@ -211,6 +211,56 @@ TEST(ExecutorTest, AnImageThatIsNoReferenceIsTheUsersMistake) {
   EXPECT_EQ(rig.Await(v1::AgentMessage::kRejected).rejected().cause(), v1::REJECT_CAUSE_PERMANENT);
 }
 
+TEST(ExecutorTest, AHostThatCannotMountDoesNotBlameTheStep) {
+  ExecutorRig rig;
+  rig.workspaces().FailNext("CreateMountPoint", absl::FailedPreconditionError("old kernel"));
+  rig.executor().OnPrepare(rig.Prepare(0));
+  EXPECT_EQ(rig.Await(v1::AgentMessage::kRejected).rejected().cause(), v1::REJECT_CAUSE_HERE);
+
+  rig.workspaces().FailNext("Mount", absl::FailedPreconditionError("old kernel"));
+  rig.executor().OnPrepare(rig.Prepare(1));
+  rig.executor().OnStartGrant(rig.Grant(1));
+  EXPECT_TRUE(rig.Await(v1::AgentMessage::kResult).result().may_retry());
+
+  rig.workspaces().FailNext("Mount", absl::InvalidArgumentError("a tree with two same names"));
+  rig.executor().OnPrepare(rig.Prepare(2));
+  rig.executor().OnStartGrant(rig.Grant(2));
+  EXPECT_FALSE(rig.Await(v1::AgentMessage::kResult).result().may_retry());
+}
+
+TEST(ExecutorTest, AnImageInTheWorkspaceIsImportedAtTheGrant) {
+  ExecutorRig rig;
+  runtime::Image image;
+  image.digest = "sha256:4567";
+  image.account.uid = 1000;
+  image.account.gid = 1000;
+  rig.host().AddImage("oci:images/tool", image);
+  v1::Prepare prepare = rig.Prepare(0);
+  prepare.mutable_spec()->set_image("oci:images/tool");
+  rig.executor().OnPrepare(prepare);
+  EXPECT_EQ(rig.Await(v1::AgentMessage::kPrepared).prepared().image_digest(), "");
+  EXPECT_EQ(rig.host().CallCount("Create"), 0);
+  rig.Restart();  // There is no container to miss.
+  rig.executor().OnStartGrant(rig.Grant(0));
+  rig.Await(v1::AgentMessage::kStarted);
+  EXPECT_EQ(rig.host().CallCount("ImportImage"), 1);
+  EXPECT_EQ(rig.host().SpecOf(kName)->image.digest, "sha256:4567");
+  EXPECT_EQ(rig.workspaces().Mounted(kName), "aaaa:1000:1000") << "it belongs to the image's user";
+}
+
+TEST(ExecutorTest, AnImageThatIsNotInTheWorkspaceIsTheUsersMistake) {
+  ExecutorRig rig;
+  v1::Prepare prepare = rig.Prepare(0);
+  prepare.mutable_spec()->set_image("oci:nowhere");
+  rig.executor().OnPrepare(prepare);
+  rig.executor().OnStartGrant(rig.Grant(0));
+  const v1::Result result = rig.Await(v1::AgentMessage::kResult).result();
+  EXPECT_EQ(result.kind(), v1::END_KIND_ERRORED);
+  EXPECT_TRUE(result.never_started());
+  EXPECT_FALSE(result.may_retry());
+  EXPECT_THAT(result.message(), HasSubstr("importing image oci:nowhere"));
+}
+
 TEST(ExecutorTest, KeysThatArePathsAreRefused) {
   ExecutorRig rig;
   v1::Prepare prepare = rig.Prepare(0);
