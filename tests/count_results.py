@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Counts test cases of one `bazel test` run from what Bazel reports, and prints the sum.
 
-The argument is the file that --build_event_json_file wrote. A target's cases come from its test.xml;
-a target that reports none (a crash, a time-out, a failed build) counts as one.
+Arguments: the file that --build_event_json_file wrote, and Bazel's exit status. A target's cases come
+from its test.xml; a target that reports none (a crash, a time-out, a failed build) counts as one, and
+so does a run that Bazel calls failed while no target says why.
 """
 
 import json
@@ -53,6 +54,9 @@ def main():
             if not ok:
                 failures.append(f"{label}: {result.get('status')}")
             totals = [a + b for a, b in zip(totals, counted)]
+    if sys.argv[2] != "0" and totals[1] == 0:
+        failures.append(f"bazel ended with status {sys.argv[2]}; what it printed says why")
+        totals[1] += 1
     for failure in failures:
         print(f"FAILED {failure}")
     skipped = f", {totals[2]} skipped" if totals[2] else ""
