@@ -23,13 +23,19 @@ using ::testing::HasSubstr;
 class ControllerTest : public ControllerFixture {
  protected:
   // Socket paths are short, the folders of tests aren't.
-  std::string SocketPath() {
-    return absl::StrCat("/tmp/rally-controller-test-", getpid(), ".sock");
+  void SetUp() override {
+    ASSERT_NE(mkdtemp(&socket_folder_[0]), nullptr);
+    ControllerFixture::SetUp();
   }
   void TearDown() override {
     StopController();
     unlink(SocketPath().c_str());
+    rmdir(socket_folder_.c_str());
   }
+  std::string SocketPath() const { return socket_folder_ + "/controller"; }
+
+ private:
+  std::string socket_folder_ = "/tmp/rally-controller-XXXXXX";
 };
 
 TEST_F(ControllerTest, BuildsAndLogsOutliveTheProcess) {
@@ -145,6 +151,15 @@ TEST_F(ControllerTest, ADataFolderThatCannotBeIsExplained) {
   const absl::Status status = Controller::Start(options_).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("/proc/nothing/here"));
+}
+
+TEST_F(ControllerTest, ADataFolderIsMadeWithItsParents) {
+  options_.data += "/not/yet";
+  StartController();
+  SubmitOneStep();
+  struct stat info;
+  ASSERT_EQ(stat(options_.data.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0700);
 }
 
 TEST_F(ControllerTest, WhatBelongsToOneJournalIsNotReadByAnotherFormat) {

@@ -5,6 +5,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "controller/service/cut_off.h"
 #include "controller/wire/build_wire.h"
 
 namespace rally::controller {
@@ -83,7 +84,7 @@ class BuildWatchStream : public grpc::ServerWriteReactor<v1::Build> {
     current_ = nullptr;
     if (finished_) return;
     if (!ok) {
-      FinishOnce(grpc::Status::CANCELLED);
+      FinishOnce(CutOff());
     } else if (ended) {
       FinishOnce(grpc::Status::OK);
     } else if (next_ != nullptr) {
@@ -91,7 +92,7 @@ class BuildWatchStream : public grpc::ServerWriteReactor<v1::Build> {
     }
   }
 
-  void OnCancel() override { End(grpc::Status::CANCELLED); }
+  void OnCancel() override { End(CutOff()); }
 
   void OnDone() override {
     watchers_->Unsubscribe(build_id_, subscription_);

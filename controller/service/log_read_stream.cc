@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/rpc/status.h"
+#include "controller/service/cut_off.h"
 #include "controller/wire/value_wire.h"
 
 namespace rally::controller {
@@ -117,7 +118,7 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
   }
 
   void Continue(const Found& found) {
-    if (IsCancelled()) return End(grpc::Status::CANCELLED);
+    if (IsCancelled()) return End(CutOff());
     if (!found.status.ok()) return End(found.status);
     found_ = found;
     if (attempt_ > found.attempt) {
@@ -191,7 +192,7 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
         return;
       }
     }
-    if (cancelled) return End(grpc::Status::CANCELLED);
+    if (cancelled) return End(CutOff());
     Ask();
   }
 
@@ -231,7 +232,7 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
   }
 
   void OnWriteDone(bool ok) override {
-    if (!ok) return End(grpc::Status::CANCELLED);
+    if (!ok) return End(CutOff());
     if (last_) return End(grpc::Status::OK);
     Ask();
   }
@@ -257,7 +258,7 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
       if (state_ != State::kResting) return;  // what is being done will see it
       state_ = State::kFinished;
     }
-    Finish(grpc::Status::CANCELLED);
+    Finish(CutOff());
   }
 
   void OnDone() override {

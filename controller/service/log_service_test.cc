@@ -253,7 +253,9 @@ TEST_F(LogServiceTest, ALongLogComesWholeWhileItGrows) {
 
 TEST_F(LogServiceTest, AStopEndsFollowersSoon) {
   RunStep();
+  ASSERT_EQ(Append(0, "x").durable_offset(), 1);
   LogFollower follower(builds_.get(), Request(/*follow=*/true));
+  ASSERT_EQ(follower.Read(1), "x");
   std::thread stopper([&] { controller_.reset(); });
   grpc::Status status;
   follower.ReadToEnd(&status);

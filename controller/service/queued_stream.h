@@ -5,10 +5,12 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "controller/service/cut_off.h"
 
 namespace rally::controller {
 
@@ -66,9 +68,9 @@ class QueuedStream : public grpc::ServerBidiReactor<Request, Response> {
 
   void Enqueue(Response response) ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
-    if (finished_ || closing_) return;
+    if (finished_ || closing_.has_value()) return;
     if (queue_.size() >= kQueueLimit) {
-      closing_ = true;
+      closing_ = {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many answers wait to be read"};
       context_->TryCancel();
       return;
     }
@@ -80,7 +82,7 @@ class QueuedStream : public grpc::ServerBidiReactor<Request, Response> {
     absl::MutexLock lock(&mutex_);
     if (writing_ && !finished_) {
       // The write may never end by itself; what is queued is no use to a peer that is cut off.
-      closing_ = true;
+      closing_ = std::move(status);
       context_->TryCancel();
       return;
     }
@@ -120,9 +122,9 @@ class QueuedStream : public grpc::ServerBidiReactor<Request, Response> {
     absl::MutexLock lock(&mutex_);
     queue_.pop_front();
     writing_ = false;
-    if (!ok || closing_) {
+    if (!ok || closing_.has_value()) {
       queue_.clear();
-      FinishOnce(grpc::Status::CANCELLED);
+      FinishOnce(closing_.value_or(CutOff()));
       return;
     }
     WriteNext();
@@ -149,7 +151,7 @@ class QueuedStream : public grpc::ServerBidiReactor<Request, Response> {
   absl::Mutex mutex_;
   std::deque<Response> queue_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<grpc::Status> closing_ ABSL_GUARDED_BY(mutex_);  // once the write has ended
   bool no_more_requests_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
