@@ -53,6 +53,7 @@ ContainerdConnection::ContainerdConnection(std::string socket, std::string conta
       diff_(diff::Diff::NewStub(channel_)),
       images_(images::Images::NewStub(channel_)),
       leases_(leases::Leases::NewStub(channel_)),
+      namespaces_(namespaces::Namespaces::NewStub(channel_)),
       snapshots_(snapshots::Snapshots::NewStub(channel_)),
       tasks_(tasks::Tasks::NewStub(channel_)),
       version_(version::Version::NewStub(channel_)) {}

@@ -15,6 +15,7 @@
 #include "github.com/containerd/containerd/api/services/diff/v1/diff.grpc.pb.h"
 #include "github.com/containerd/containerd/api/services/images/v1/images.grpc.pb.h"
 #include "github.com/containerd/containerd/api/services/leases/v1/leases.grpc.pb.h"
+#include "github.com/containerd/containerd/api/services/namespaces/v1/namespace.grpc.pb.h"
 #include "github.com/containerd/containerd/api/services/snapshots/v1/snapshots.grpc.pb.h"
 #include "github.com/containerd/containerd/api/services/tasks/v1/tasks.grpc.pb.h"
 #include "github.com/containerd/containerd/api/services/version/v1/version.grpc.pb.h"
@@ -26,6 +27,7 @@ namespace content = ::containerd::services::content::v1;
 namespace diff = ::containerd::services::diff::v1;
 namespace images = ::containerd::services::images::v1;
 namespace leases = ::containerd::services::leases::v1;
+namespace namespaces = ::containerd::services::namespaces::v1;
 namespace snapshots = ::containerd::services::snapshots::v1;
 namespace tasks = ::containerd::services::tasks::v1;
 namespace version = ::containerd::services::version::v1;
@@ -50,6 +52,7 @@ class ContainerdConnection {
   diff::Diff::Stub& diff() const { return *diff_; }
   images::Images::Stub& images() const { return *images_; }
   leases::Leases::Stub& leases() const { return *leases_; }
+  namespaces::Namespaces::Stub& namespaces() const { return *namespaces_; }
   snapshots::Snapshots::Stub& snapshots() const { return *snapshots_; }
   tasks::Tasks::Stub& tasks() const { return *tasks_; }
   version::Version::Stub& version() const { return *version_; }
@@ -66,6 +69,7 @@ class ContainerdConnection {
   const std::unique_ptr<diff::Diff::Stub> diff_;
   const std::unique_ptr<images::Images::Stub> images_;
   const std::unique_ptr<leases::Leases::Stub> leases_;
+  const std::unique_ptr<namespaces::Namespaces::Stub> namespaces_;
   const std::unique_ptr<snapshots::Snapshots::Stub> snapshots_;
   const std::unique_ptr<tasks::Tasks::Stub> tasks_;
   const std::unique_ptr<version::Version::Stub> version_;

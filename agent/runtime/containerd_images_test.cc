@@ -19,6 +19,7 @@
 #include "absl/strings/str_split.h"
 #include "agent/runtime/containerd_under_test.h"
 #include "agent/runtime/image_manifest.h"
+#include "agent/runtime/purge_namespace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/fixtures/containerd_fixture.h"
@@ -258,6 +259,38 @@ TEST_F(ContainerdImagesTest, SeveralImagesNeedADigest) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("second"));
   EXPECT_THAT(std::string(status.message()), HasSubstr(first));
   EXPECT_EQ(Must(runtime().ImportImage({root_fd_, "several", first}, {})).digest, first);
+}
+
+TEST_F(ContainerdImagesTest, APurgedNamespaceIsGoneAndOthersAreNot) {
+  const std::string socket = machine_->containerd->socket();
+  const std::string borrowed = machine_->containerd->containerd_namespace() + "-borrowed";
+  EXPECT_EQ(PurgeNamespace(socket, borrowed), absl::OkStatus()) << "there is nothing to remove";
+  EXPECT_FALSE(Must(NamespaceExists(socket, borrowed)));
+  {
+    ContainerdOptions options;
+    options.socket = socket;
+    options.containerd_namespace = borrowed;
+    options.data_directory = machine_->scratch.path();
+    const auto runtime = Must(ContainerdRuntime::Make(options));
+    Must(runtime->EnsureImage({machine_->image}, {}));
+  }
+  ASSERT_TRUE(Must(NamespaceExists(socket, borrowed)));
+  EXPECT_EQ(PurgeNamespace(socket, borrowed), absl::OkStatus());
+  EXPECT_FALSE(Must(NamespaceExists(socket, borrowed)));
+  EXPECT_THAT(Must(machine_->containerd->Ctr({"namespaces", "list", "-q"})),
+              Not(HasSubstr(borrowed)));
+  // Its image has the same layers, and must still be whole.
+  EXPECT_THAT(Print(under_test_->image(), "cat /etc/image"), HasSubstr("from the image"));
+}
+
+TEST_F(ContainerdImagesTest, ANamespaceWithContainersIsNotPurged) {
+  const std::string ns = machine_->containerd->containerd_namespace();
+  ASSERT_EQ(runtime().Create(under_test_->Shell("inhabitant", "true"), {}), absl::OkStatus());
+  const absl::Status status = PurgeNamespace(machine_->containerd->socket(), ns);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(ns));
+  EXPECT_EQ(runtime().Delete("inhabitant"), absl::OkStatus());
+  EXPECT_THAT(Print(under_test_->image(), "cat /etc/image"), HasSubstr("from the image"));
 }
 
 TEST_F(ContainerdImagesTest, AnIncompleteLayoutNamesWhatIsMissing) {
