@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/runtime/purge_namespace.h"
 #include "common/blob/digest.h"
 #include "common/blob/file_digest.h"
 
@@ -42,7 +43,8 @@ absl::StatusOr<std::unique_ptr<LocalFleet>> LocalFleet::Start(const std::string&
                                                               agent::Options options) {
   auto lock = LockNamespace(options);
   if (!lock.ok()) return lock.status();
-  std::unique_ptr<LocalFleet> fleet(new LocalFleet(*lock));
+  std::unique_ptr<LocalFleet> fleet(
+      new LocalFleet(*lock, options.containerd, options.containerd_namespace));
 
   controller::Options controller;
   controller.data = absl::StrCat(folder, "/controller");
@@ -71,10 +73,17 @@ absl::StatusOr<std::unique_ptr<LocalFleet>> LocalFleet::Start(const std::string&
   return fleet;
 }
 
-LocalFleet::~LocalFleet() {
+absl::Status LocalFleet::Stop(bool remove_namespace) {
   // The agent's last reports have somewhere to go.
   agent_.reset();
   controller_.reset();
+  if (!remove_namespace) return absl::OkStatus();
+  // The lock still keeps another one out.
+  return runtime::PurgeNamespace(containerd_, containerd_namespace_);
+}
+
+LocalFleet::~LocalFleet() {
+  Stop(/*remove_namespace=*/false).IgnoreError();
   close(lock_);
 }
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "agent/agent.h"
@@ -23,6 +24,11 @@ class LocalFleet {
   static absl::StatusOr<std::unique_ptr<LocalFleet>> Start(const std::string& folder,
                                                            agent::Options options);
   ~LocalFleet();
+
+  // Ends what runs, and removes the containerd namespace with all images when that is wished.
+  // Nothing but the destructor may be called afterwards.
+  absl::Status Stop(bool remove_namespace);
+
   LocalFleet(const LocalFleet&) = delete;
   LocalFleet& operator=(const LocalFleet&) = delete;
 
@@ -30,9 +36,13 @@ class LocalFleet {
   const std::string& address() const { return controller_->address(); }
 
  private:
-  explicit LocalFleet(int lock) : lock_(lock) {}
+  LocalFleet(int lock, std::string containerd, std::string containerd_namespace)
+      : lock_(lock),
+        containerd_(std::move(containerd)),
+        containerd_namespace_(std::move(containerd_namespace)) {}
 
   const int lock_;
+  const std::string containerd_, containerd_namespace_;
   std::unique_ptr<controller::Controller> controller_;
   std::unique_ptr<agent::Agent> agent_;
 };

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "agent/options.h"
+#include "agent/runtime/purge_namespace.h"
 #include "common/blob/digest.h"
 #include "glog/logging.h"
 #include "rallyctl/attach.h"
@@ -22,6 +23,7 @@ namespace rally::rallyctl {
 namespace {
 
 constexpr std::chrono::seconds kCancelDeadline{10};
+constexpr char kOwnNamespace[] = "rally-run";
 
 struct Flags {
   SubmissionFlags submission;
@@ -141,6 +143,14 @@ absl::StatusOr<ExitStatus> RunOn(const LocalFleet& fleet, const Invocation& oute
   return build->has_value() ? ExitStatusOf((*build)->status()) : ExitStatus::kCancelled;
 }
 
+// Whether the namespace is this program's to remove. One that somebody else made may hold images
+// that he wants to keep.
+bool IsOurNamespace(const agent::Options& options) {
+  if (options.containerd_namespace == kOwnNamespace) return true;
+  const auto exists = runtime::NamespaceExists(options.containerd, options.containerd_namespace);
+  return exists.ok() && !*exists;
+}
+
 absl::StatusOr<ExitStatus> Run(Invocation& invocation, Flags flags) {
   if (absl::Status status = invocation.CheckTextOrJson(); !status.ok()) return status;
   if (absl::Status status = ReadAgentFlags(&flags); !status.ok()) return status;
@@ -165,9 +175,13 @@ absl::StatusOr<ExitStatus> Run(Invocation& invocation, Flags flags) {
   Interrupts interrupts([&stop](int count) { stop.OnInterrupt(count); });
   absl::StatusOr<ExitStatus> result = ExitStatus::kServer;
   {
+    const bool ours = !flags.keep && IsOurNamespace(flags.agent);
     auto fleet = LocalFleet::Start((*folder)->path(), flags.agent);
     if (!fleet.ok()) return fleet.status();
     result = RunOn(**fleet, invocation, &stop, *pipeline, flags);
+    if (absl::Status status = (*fleet)->Stop(ours); !status.ok()) {
+      invocation.Say(absl::StrCat("not everything was removed: ", status.message()));
+    }
   }
   if (flags.keep) invocation.Say(absl::StrCat("kept ", (*folder)->path()));
   return result;
@@ -177,7 +191,7 @@ absl::StatusOr<ExitStatus> Run(Invocation& invocation, Flags flags) {
 
 void AddRun(CLI::App* app, Action* chosen) {
   auto flags = std::make_shared<Flags>();
-  flags->agent.containerd_namespace = "rally-run";
+  flags->agent.containerd_namespace = kOwnNamespace;
   CLI::App* command = app->add_subcommand(
       "run", "Build here, without a server, on this machine's containerd (needs root)");
   command->add_option("-f,--file", flags->submission.file,
@@ -186,12 +200,13 @@ void AddRun(CLI::App* app, Action* chosen) {
                       "The folder that the steps start with (the pipeline's own)");
   command->add_option("--to", flags->to,
                       "Put the final workspace into this folder, over what is there");
-  command->add_flag("--keep", flags->keep, "Keep the data and logs, and say where they are");
+  command->add_flag("--keep", flags->keep,
+                    "Keep the data, logs and images, and say where they are");
   command->add_option("--containerd", flags->agent.containerd, "containerd's socket")
       ->capture_default_str();
   command
       ->add_option("--namespace", flags->agent.containerd_namespace,
-                   "containerd's namespace; images stay in it for the next run")
+                   "containerd's namespace; removed at the end when it is new")
       ->capture_default_str();
   command->add_option("--slots", flags->agent.slots, "Steps at a time (one a core)")
       ->check(CLI::PositiveNumber);
