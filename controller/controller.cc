@@ -50,11 +50,13 @@ constexpr int64_t kDirectoryCacheBytes = 8 << 20;
 class DataFolder {
  public:
   static absl::StatusOr<std::unique_ptr<DataFolder>> Open(const std::string& path) {
-    if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("can't make the data folder ", path, ": ", strerror(errno),
-                       "; make its parent, or give another with --data"));
+    // With its parents, which others may look into.
+    for (size_t slash = path.find('/', 1); slash != std::string::npos;
+         slash = path.find('/', slash + 1)) {
+      const std::string parent = path.substr(0, slash);
+      if (mkdir(parent.c_str(), 0755) != 0 && errno != EEXIST) return CannotMake(path, parent);
     }
+    if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return CannotMake(path, path);
     const int fd = open((path + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
       return absl::FailedPreconditionError(
@@ -71,6 +73,13 @@ class DataFolder {
 
  private:
   explicit DataFolder(int fd) : fd_(fd) {}
+
+  static absl::Status CannotMake(const std::string& path, const std::string& at) {
+    return absl::FailedPreconditionError(absl::StrCat("can't make the data folder ", path, ": ", at,
+                                                      ": ", strerror(errno),
+                                                      "; give another with --data"));
+  }
+
   const int fd_;
 };
 
