@@ -183,8 +183,8 @@ void ExecutorRig::Start(bool rebooted) {
   tools.logs = &logs_;
   tools.limits = limits_;
   executor_ = std::make_unique<Executor>(tools, slots_);
-  ASSERT_EQ(executor_->Recover(rebooted), absl::OkStatus());
   outbox_->Open();
+  ASSERT_EQ(executor_->Recover(rebooted), absl::OkStatus());
 }
 
 void ExecutorRig::Stop() {
