@@ -22,7 +22,7 @@ void AddDuration(CLI::App* app, const std::string& name, absl::Duration* value,
            *value = *parsed;
          },
          description)
-      ->type_name("DURATION")
+      ->type_name("TIME")
       ->default_str(pipeline::FormatGoDuration(*value));
 }
 
