@@ -9,6 +9,7 @@ import contextlib
 import glob
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -38,6 +39,13 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def remove_cgroup(path):
+    """Whether the cgroup is gone; its last process may take a moment to die."""
+    with contextlib.suppress(OSError):
+        os.rmdir(path)
+    return not os.path.exists(path)
 
 
 def busybox_layout(directory):
@@ -171,6 +179,8 @@ class AgentHost:
         left += [f"container {c}" for c in self.ctr("containers", "list", "--quiet")]
         left += [f"task {t}" for t in self.ctr("tasks", "list", "--quiet")]
         left += [f"snapshot {s}" for s in self.ctr("snapshots", "list")[1:] if "Active" in s]
+        left += self.shims()
+        left += [f"cgroup {c}" for c in self.cgroups() if os.path.exists(c)]
         with open(f"/proc/{self.anchor.pid}/mountinfo", encoding="utf-8") as f:
             for line in f:
                 where = line.split()[4]
@@ -190,15 +200,54 @@ class AgentHost:
         # What a failed test left running must not outlive it.
         with contextlib.suppress(Exception):
             for task in self.ctr("tasks", "list", "--quiet"):
-                self.ctr("tasks", "delete", "--force", task)
+                with contextlib.suppress(AssertionError):
+                    self.ctr("tasks", "delete", "--force", task)
         self.containerd.stop()
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
         self.anchor.kill()
         self.anchor.wait()
-        for proc in glob.glob("/proc/[0-9]*/cmdline"):
+        for cgroup in self.cgroups():
+            with contextlib.suppress(AssertionError, OSError):
+                eventually(lambda path=cgroup: remove_cgroup(path), 5, f"the end of {cgroup}")
+
+    def processes(self):
+        """What still runs on this host, but for its anchor: all in its mount namespace, and what
+        containers hold, which have namespaces of their own."""
+        found = set()
+        for cgroup in self.cgroups():
             with contextlib.suppress(OSError):
-                with open(proc, "rb") as f:
-                    if self.folder.encode() in f.read():
-                        os.kill(int(proc.split("/")[2]), signal.SIGKILL)
+                with open(os.path.join(cgroup, "cgroup.procs"), encoding="utf-8") as f:
+                    found.update(int(line) for line in f)
+        home = os.readlink(f"/proc/{self.anchor.pid}/ns/mnt")
+        for namespace in glob.glob("/proc/[0-9]*/ns/mnt"):
+            with contextlib.suppress(OSError):
+                if os.readlink(namespace) == home:
+                    found.add(int(namespace.split("/")[2]))
+        return found - {self.anchor.pid}
+
+    def cgroups(self):
+        """The cgroups of the attempts that this agent had, which its log names."""
+        log = os.path.join(self.cluster.folder, f"{self.name}.log")
+        builds = set()
+        with contextlib.suppress(FileNotFoundError):
+            with open(log, encoding="utf-8", errors="replace") as f:
+                builds = set(re.findall(r"build=(\w+) step", f.read()))
+        return [path for build in builds
+                for path in glob.glob(f"/sys/fs/cgroup/*/rally/{build}-*")
+                + glob.glob(f"/sys/fs/cgroup/rally/{build}-*")]
+
+    def shims(self):
+        found = []
+        for pid in self.processes():
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as f:
+                    words = f.read().split("\0")
+                if "containerd-shim" in words[0]:
+                    found.append(f"shim of {words[words.index('-id') + 1]}" if "-id" in words
+                                 else " ".join(words))
+        return found
 
 
 class Ledger:
@@ -213,7 +262,8 @@ class Ledger:
         self._lock = threading.Lock()
         self._server = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._server.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._acceptor = threading.Thread(target=self._serve, daemon=True)
+        self._acceptor.start()
 
     def say(self, line):
         """The shell command by which a step writes a line; it fails unless the line was taken."""
@@ -262,6 +312,10 @@ class Ledger:
                 connection.sendall(b"ok\n")
 
     def close(self):
+        # Closing alone doesn't wake the acceptor: it would go on with the next socket that gets
+        # this descriptor, and take lines that are another ledger's.
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._acceptor.join()
         self._server.close()
 
 

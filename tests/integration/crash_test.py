@@ -131,6 +131,7 @@ whenAll = ["-"]
             cluster.rallyctl("fetch", build, "file", "--to", target)
             with open(target + "/file", encoding="utf-8") as f:
                 self.assertEqual(f.read(), "made\n")
+            cluster.assert_no_residue()
         ledger.close()
 
     def test_killed_for_good_the_step_runs_on_the_other_agent(self):
