@@ -90,6 +90,9 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
     bool may_retry;
   };
 
+  // How long ago that was on the boot clock.
+  static google::protobuf::Duration SinceBootTime(int64_t nanos);
+
   void Run();
   Left Work();
   // The steps in their order. A failure that comes from being told to stop is sorted out by GiveUp.

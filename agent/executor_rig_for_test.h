@@ -35,7 +35,7 @@ class FakeWorkspaces : public workspace::WorkspaceStore {
   std::string Mounted(const std::string& attempt) const;
 
  private:
-  absl::Status Enter(const std::string& method);
+  absl::Status Enter(const std::string& method) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   mutable absl::Mutex mutex_;
   std::map<std::string, std::string> attempts_ ABSL_GUARDED_BY(mutex_);
