@@ -16,6 +16,7 @@
 #include "agent/runtime/image_store.h"
 #include "agent/runtime/layer_unpacker.h"
 #include "agent/runtime/memory_kills.h"
+#include "agent/runtime/stray_shim.h"
 #include "github.com/containerd/containerd/runtime/v2/runc/options/oci.pb.h"
 
 namespace rally::runtime {
@@ -347,7 +348,7 @@ absl::Status ContainerdRuntime::Delete(const std::string& id) {
   if (absl::IsNotFound(status)) {
     absl::StatusOr<bool> orphan = AdoptOrphan(id);
     if (!orphan.ok()) return orphan.status();
-    status = *orphan ? DeleteTask(id) : absl::OkStatus();
+    status = *orphan ? DeleteTask(id) : EndStrayShim(options_.containerd_namespace, id);
   }
   if (!status.ok() && !absl::IsNotFound(status)) return status;
   containers::DeleteContainerRequest request;
