@@ -134,6 +134,22 @@ whenAll = ["-"]
             cluster.assert_no_residue()
         ledger.close()
 
+    def test_kills_while_containers_are_made_leave_nothing(self):
+        rng = random.Random(SEED)
+        pipeline = "".join(f'[[step]]\nid = "s{i}"\nimage = "IMAGE"\nargs = ["true"]\nwhenAll = ["-"]\n'
+                           for i in range(6))
+        with Cluster(agents=1, slots=4) as cluster:
+            host = cluster.hosts[0]
+            cluster.submit(pipeline)
+            for _ in range(8):
+                build = cluster.submit_detached(pipeline)
+                time.sleep(rng.uniform(0, 0.35))
+                host.agent.kill(signal.SIGKILL)
+                host.start()
+                ended = cluster.wait(build, 90)
+                self.assertEqual(ended["status"], "BUILD_STATUS_SUCCEEDED", f"{ended}, seed {SEED}")
+            cluster.assert_no_residue()
+
     def test_killed_for_good_the_step_runs_on_the_other_agent(self):
         ledger = Ledger()
         # Shorter leases than the default 30 s; the order of things is the same.
