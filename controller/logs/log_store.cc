@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "controller/failpoint.h"
 #include "glog/logging.h"
 
 namespace rally::controller {
@@ -275,6 +276,7 @@ void LogStore::SyncLoop() {
       }
       absl::Status marked;
       if (ack.complete) marked = ack.file->MarkComplete();
+      Failpoint("before-log-ack");
       if (marked.ok()) {
         ack.acknowledge(durable[ack.file]);
       } else {

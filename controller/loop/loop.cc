@@ -3,15 +3,32 @@
 #include <time.h>
 
 #include <algorithm>
+#include <iterator>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "controller/failpoint.h"
 #include "controller/wire/event_wire.h"
 #include "glog/logging.h"
 
 namespace rally::controller {
 namespace {
+
+// What failpoints call events and commands.
+constexpr absl::string_view kEventNames[] = {
+    "controller-started", "build-submitted",  "agent-connected",  "agent-disconnected",
+    "liveness",           "attempt-prepared", "attempt-rejected", "attempt-started",
+    "attempt-ended",      "tree-joined",      "cancel-requested", "drain-requested",
+    "timer-fired"};
+static_assert(std::size(kEventNames) == std::variant_size_v<core::Event>);
+constexpr absl::string_view kCommandNames[] = {
+    "prepare", "start-grant", "cancel", "result-ack", "welcome", "join-trees", "build-changed"};
+static_assert(std::size(kCommandNames) == std::variant_size_v<core::Command>);
+
+absl::string_view NameOf(const core::Event& event) { return kEventNames[event.index()]; }
+absl::string_view NameOf(const core::Command& command) { return kCommandNames[command.index()]; }
 
 // Turning a build into a message costs time in proportion to its steps. Watchers of one build get
 // at most this share of the loop's time.
@@ -240,10 +257,12 @@ void Loop::Flush() {
     std::vector<v1::JournalEvent> records;
     records.reserve(pending_.size());
     for (const Pending& pending : pending_) records.push_back(wire::ToProto(pending.event, now));
+    for (const Pending& pending : pending_) Failpoint("before-commit", NameOf(pending.event));
     if (absl::Status status = journal_->Append(records); !status.ok()) {
       OnJournalFailure(status);
       return;
     }
+    for (const Pending& pending : pending_) Failpoint("after-commit", NameOf(pending.event));
   }
   LOG_IF(INFO, IsBlocked()) << "the journal can be written again";
   retry_flush_at_ = absl::InfiniteFuture();
@@ -324,7 +343,9 @@ void Loop::Execute(const core::Command& command) {
         prepare != nullptr && prepare->key.attempt > 1) {
       sink_->LogEnds({prepare->key.build_id, prepare->key.step, prepare->key.attempt - 1}, -1);
     }
+    Failpoint("before-send", NameOf(command));
     sink_->SendToAgent(AgentOf(command), command, epoch_);
+    Failpoint("after-send", NameOf(command));
   }
 }
 

@@ -5,7 +5,6 @@ nothing left behind."""
 import os
 import subprocess
 import sys
-import tempfile
 import unittest
 
 from cluster import Cluster, free_port
@@ -86,7 +85,7 @@ class BadInputTest(unittest.TestCase):
     def test_plaintext_beyond_this_machine_is_refused(self):
         done = subprocess.run(
             [self.cluster.binary("controller/rally-controller"), "--insecure", "--listen",
-             "0.0.0.0:0", "--data", tempfile.mkdtemp()], check=False, stdout=subprocess.PIPE,
+             "0.0.0.0:0", "--data", self.cluster.folder + "/refused"], check=False, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, timeout=20)
         self.assertEqual(done.returncode, 2)
         self.assertIn("loopback", done.stdout)

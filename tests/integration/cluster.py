@@ -391,12 +391,15 @@ class Cluster:
              f"docker://{self.image}"], check=False, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL).returncode == 0, what="a push to the registry")
 
-    def start_controller(self):
+    def start_controller(self, failpoint=None):
+        """With a failpoint ("PLACE:DETAIL*N") the controller is ended by SIGKILL when it gets there."""
+        name = "rally-controller-with-failpoints" if failpoint else "rally-controller"
+        env = dict(os.environ, RALLY_FAILPOINT=failpoint) if failpoint else None
         self.controller = Process(
             "controller",
-            [self.binary("controller/rally-controller"), "--insecure", "--data",
+            [self.binary("controller/" + name), "--insecure", "--data",
              os.path.join(self.folder, "controller"), "--listen", self.address] + self.controller_flags,
-            os.path.join(self.folder, "controller.log"))
+            os.path.join(self.folder, "controller.log"), env)
         eventually(lambda: os.path.exists(self.folder + "/c.sock"), what="the controller's socket")
 
     def wait_for_agents(self, count):

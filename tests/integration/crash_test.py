@@ -8,6 +8,7 @@ import collections
 import random
 import signal
 import sys
+import threading
 import time
 import unittest
 
@@ -64,6 +65,66 @@ class ControllerKilledTest(unittest.TestCase):
                     self.assertEqual(cluster.log(build, name), expected, f"log of {name}")
             cluster.assert_no_residue()
         ledger.close()
+
+
+# A place between each pair of write-ahead rules of the controller (RELIABILITY 2.3), and which time the
+# controller gets there it is killed.
+PLACES = [
+    ("before-commit:build-submitted", 1),    # W9: nothing was promised
+    ("after-commit:build-submitted", 1),     # W9: durable, not answered
+    ("before-send:prepare", 2),              # W1: assigned, the agent doesn't know
+    ("after-send:prepare", 1),
+    ("before-commit:attempt-prepared", 2),
+    ("after-commit:attempt-prepared", 1),
+    ("before-send:start-grant", 2),          # W3: granted, not sent
+    ("after-send:start-grant", 1),
+    ("before-commit:attempt-started", 1),
+    ("before-commit:attempt-ended", 2),      # W6: a result received, not kept
+    ("after-commit:attempt-ended", 1),       # W6: kept, not acknowledged
+    ("before-send:result-ack", 2),
+    ("after-send:result-ack", 1),
+    ("before-commit:tree-joined", 1),
+    ("after-commit:tree-joined", 1),
+    ("before-log-ack", 1),                   # W8: bytes durable, not acknowledged
+    ("before-send:welcome", 1),              # recovery itself
+]
+
+
+class ControllerKilledBetweenRulesTest(unittest.TestCase):
+    def test_a_kill_between_each_pair_of_write_ahead_rules_runs_nothing_twice(self):
+        ledger = Ledger()
+        with Cluster(agents=2, agent_flags=["--network", "host"]) as cluster:
+            for n, (place, count) in enumerate(PLACES):
+                with self.subTest(place=place):
+                    self.kill_at(cluster, ledger, f"p{n}", f"{place}*{count}")
+            cluster.assert_no_residue()
+        ledger.close()
+
+    def kill_at(self, cluster, ledger, tag, failpoint):
+        step = ('[[step]]\nid = "{0}"\nimage = "IMAGE"\nwhenAll = {1}\n'
+                'args = ["sh", "-ec", "{2}; echo {0} >{0}; {3}"]\n')
+        text = "\n".join(
+            step.format(name, wait, ledger.say(f"{tag} start {name}"), ledger.say(f"{tag} end {name}"))
+            for name, wait in [("a", '["-"]'), ("b", '["-"]'), ("c", '["a", "b"]'), ("d", '["c"]')])
+        folder = cluster.pipeline(text)
+        cluster.controller.stop()
+        cluster.start_controller(failpoint)
+        # The client retries with the same key while the controller is away.
+        submit = threading.Thread(target=lambda: results.append(cluster.rallyctl(
+            "submit", "-f", folder + "/rally.toml", "--detach", "--key", tag, check=False)))
+        results = []
+        submit.start()
+        cluster.controller.popen.wait(60)
+        self.assertEqual(cluster.controller.popen.returncode, -signal.SIGKILL, failpoint)
+        cluster.start_controller()
+        submit.join()
+        self.assertEqual(results[0].returncode, 0, results[0].stderr)
+        build = results[0].stdout.strip()
+        ended = cluster.wait(build, 90)
+        self.assertEqual(ended["status"], "BUILD_STATUS_SUCCEEDED", f"{failpoint}: {ended}")
+        seen = counts(ledger, tag)
+        self.assertEqual(seen, {f"{tag} {what} {name}": 1 for what in ["start", "end"] for name in "abcd"},
+                         failpoint)
 
 
 class AgentKilledTest(unittest.TestCase):

@@ -1,0 +1,7 @@
+#include "controller/failpoint.h"
+
+namespace rally::controller {
+
+FailpointHook failpoint_hook = nullptr;
+
+}  // namespace rally::controller
