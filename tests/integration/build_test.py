@@ -3,11 +3,12 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import unittest
 
-from cluster import Cluster, Ledger, eventually
+from cluster import Cluster, Ledger, busybox_layout
 
 
 class BuildTest(unittest.TestCase):
@@ -217,6 +218,46 @@ args = ["-c", "pwd; echo \\"$GREETING\\" \\"[$EMPTY]\\"; id -u; cat /proc/1/comm
 """)
         for line in ["/workspace/made/for/it", "hello = world []"]:
             self.assertIn(line, done.stdout + done.stderr)
+
+    def test_an_image_that_lies_in_the_workspace_runs(self):
+        context = self.cluster.pipeline("")
+        shutil.copytree(busybox_layout(self.cluster.folder), context + "/images/busybox")
+        done = self.cluster.submit("""
+[[step]]
+id = "s"
+image = "oci:images/busybox"
+args = ["echo", "from a layout"]
+""", context=context)
+        self.assertIn("from a layout", done.stdout + done.stderr)
+        done = self.cluster.submit("""
+[[step]]
+id = "s"
+image = "oci:no/such/layout"
+args = ["true"]
+""", context=context, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no/such/layout", done.stdout + done.stderr)
+
+    def test_a_step_runs_as_its_images_user_in_a_workspace_of_its_own(self):
+        image = self.cluster.push_variant("as-user", ["--config.user", "user"])
+        build = self.cluster.submit_detached(f"""
+[[step]]
+id = "owner"
+image = "IMAGE"
+args = ["sh", "-c", "mkdir d; echo root >d/f; chmod 600 d/f"]
+[[step]]
+id = "user"
+image = "{image}"
+args = ["sh", "-ec", "id -u; cat d/f; echo user >>d/f; echo new >mine; stat -c %u mine d/f"]
+[[step]]
+id = "owner-again"
+image = "IMAGE"
+args = ["sh", "-c", "cat d/f mine; stat -c %u mine"]
+""")
+        ended = self.cluster.wait(build)
+        self.assertEqual(ended["status"], "BUILD_STATUS_SUCCEEDED", ended)
+        self.assertEqual(self.cluster.log(build, "user"), "1000\nroot\n1000\n1000\n")
+        self.assertEqual(self.cluster.log(build, "owner-again"), "root\nuser\nnew\n0\n")
 
     def test_exit_codes_of_entry_points_that_cannot_run(self):
         for argument, code in [("no-such-program", 127), ("/etc/passwd", 126)]:

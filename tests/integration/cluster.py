@@ -391,6 +391,17 @@ class Cluster:
              f"docker://{self.image}"], check=False, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL).returncode == 0, what="a push to the registry")
 
+    def push_variant(self, name, config):
+        """Pushes the busybox image with another configuration (umoci config's flags)."""
+        layout = os.path.join(self.folder, name)
+        shutil.copytree(busybox_layout(self.folder), layout)
+        quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
+        subprocess.run(["umoci", "config", "--image", layout + ":1", *config], **quiet)
+        image = f"{self.registry_address}/{name}:1"
+        subprocess.run(["skopeo", "copy", "--quiet", "--dest-tls-verify=false", f"oci:{layout}:1",
+                        f"docker://{image}"], **quiet)
+        return image
+
     def start_controller(self, failpoint=None):
         """With a failpoint ("PLACE:DETAIL*N") the controller is ended by SIGKILL when it gets there."""
         name = "rally-controller-with-failpoints" if failpoint else "rally-controller"
