@@ -30,19 +30,18 @@ def cases(path):
 
 
 def main():
-    totals = [0, 0, 0]
+    results = {}  # (target, shard) -> of its last attempt: whether it passed, its counts, its status
     failures = []
+    flaky = set()
     with open(sys.argv[1], encoding="utf-8") as events:
         for line in events:
             event = json.loads(line)
-            label = event.get("id", {}).get("testResult", {}).get("label")
-            if label is None:
-                if "targetCompleted" in event.get("id", {}) and "completed" in event:
-                    target = event["id"]["targetCompleted"]["label"]
-                    if not event["completed"].get("success", False):
-                        failures.append(f"{target} does not build")
-                        totals[1] += 1
+            target = event.get("id", {}).get("targetCompleted", {}).get("label")
+            if target and "completed" in event and not event["completed"].get("success", False):
+                failures.append(f"{target} does not build")
+            if "testResult" not in event:
                 continue
+            key = (event["id"]["testResult"]["label"], event["id"]["testResult"].get("shard", 1))
             result = event["testResult"]
             xml = [o["uri"] for o in result.get("testActionOutput", []) if o["name"] == "test.xml"]
             counted = cases(unquote(urlparse(xml[0]).path)) if xml else None
@@ -51,17 +50,22 @@ def main():
                 counted = (1, 0, 0) if ok else (0, 1, 0)
             elif not ok and counted[1] == 0:
                 counted = (counted[0], 1, counted[2])
-            if not ok:
-                failures.append(f"{label}: {result.get('status')}")
-            totals = [a + b for a, b in zip(totals, counted)]
-    if sys.argv[2] != "0" and totals[1] == 0:
+            if ok and key in results and not results[key][0]:
+                flaky.add(key[0])
+            results[key] = (ok, counted, result.get("status"))
+    failed = len(failures)
+    failures += [f"{key[0]}: {status}" for key, (ok, _, status) in results.items() if not ok]
+    passed, failed_cases, skipped = (sum(counts[i] for _, counts, _ in results.values()) for i in range(3))
+    failed += failed_cases
+    if sys.argv[2] != "0" and failed == 0:
         failures.append(f"bazel ended with status {sys.argv[2]}; what it printed says why")
-        totals[1] += 1
+        failed += 1
+    for label in sorted(flaky):
+        print(f"FLAKY {label}: failed first, passed when tried again")
     for failure in failures:
         print(f"FAILED {failure}")
-    skipped = f", {totals[2]} skipped" if totals[2] else ""
-    print(f"{totals[0]} passed, {totals[1]} failed{skipped}")
-    return 0 if totals[1] == 0 and totals[0] > 0 else 1
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 0 if failed == 0 and passed > 0 else 1
 
 
 sys.exit(main())
