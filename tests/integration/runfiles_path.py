@@ -5,8 +5,11 @@ import os
 
 
 def find(path):
-    roots = [os.path.join(os.environ[name], "rally") for name in ["TEST_SRCDIR", "RUNFILES_DIR"]
-             if name in os.environ]
+    # `bazel run` sets no variable, but then this file is one of the runfiles itself.
+    here = os.path.dirname(os.path.abspath(__file__))
+    roots = [os.path.normpath(os.path.join(here, "../.."))]
+    if "TEST_SRCDIR" in os.environ:
+        roots.append(os.path.join(os.environ["TEST_SRCDIR"], "rally"))
     if "RALLY_BIN" in os.environ:
         roots.append(os.environ["RALLY_BIN"])
     for root in roots:
