@@ -35,7 +35,7 @@ absl::StatusOr<Image> ImageStore::Ensure(const ImageRequest& request, const Call
 
 absl::StatusOr<Image> ImageStore::Pull(const pipeline::ImageReference& reference,
                                        const CallLimits& limits) {
-  RegistrySource source(reference, registries_);
+  RegistrySource source(reference, registries_, &plain_registries_);
   std::string digest = reference.digest;
   if (digest.empty()) {
     absl::StatusOr<ManifestDocument> resolved = source.ResolveTag(limits);

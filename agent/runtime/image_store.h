@@ -36,6 +36,7 @@ class ImageStore {
   const ContainerdConnection& connection_;  // Outlives this.
   const ImageInstaller installer_;
   const RegistryOptions registries_;
+  PlainRegistries plain_registries_;
   SharedWork by_reference_, by_digest_;
   absl::Mutex mutex_;
   std::map<std::string, Image> known_ ABSL_GUARDED_BY(mutex_);  // By name; at most kMaxKnown.

@@ -90,8 +90,9 @@ std::map<std::string, std::string> ParseChallenge(absl::string_view challenge) {
   return parameters;
 }
 
-RegistrySource::RegistrySource(pipeline::ImageReference reference, const RegistryOptions& options)
-    : reference_(std::move(reference)) {
+RegistrySource::RegistrySource(pipeline::ImageReference reference, const RegistryOptions& options,
+                               PlainRegistries* plain)
+    : reference_(std::move(reference)), plain_(plain) {
   absl::MutexLock lock(&mutex_);
   const auto add = [&](std::string scheme, std::string host, const std::string& name) {
     mutex_.AssertHeld();
@@ -300,11 +301,17 @@ absl::StatusOr<HttpResponse> RegistrySource::Send(size_t index, const std::strin
     request.url = absl::StrCat(scheme, "://", endpoint.host, "/v2/", reference_.repository, path);
     return http_.Get(request, body, limits);
   };
+  if (endpoint.scheme.empty() && plain_ != nullptr && plain_->Contains(endpoint.host)) {
+    absl::StatusOr<HttpResponse> response = send("http");
+    if (response.ok()) return response;
+    plain_->Remove(endpoint.host);
+  }
   absl::StatusOr<HttpResponse> response = send(endpoint.scheme.empty() ? "https" : endpoint.scheme);
   if (endpoint.scheme.empty()) {
     const bool plain = HttpTransfer::IsTlsFailure(response.status());
     if (plain) response = send("http");
     if (response.ok()) {
+      if (plain && plain_ != nullptr) plain_->Add(endpoint.host);
       absl::MutexLock lock(&mutex_);
       endpoints_[index].scheme = plain ? "http" : "https";
     }

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "agent/runtime/http_transfer.h"
 #include "agent/runtime/image_source.h"
+#include "agent/runtime/plain_registries.h"
 #include "agent/runtime/registry_options.h"
 #include "common/pipeline/image_reference.h"
 
@@ -23,7 +24,9 @@ namespace rally::runtime {
 // kPermissionDenied, kUnavailable, kDataLoss as ContainerRuntime says them.
 class RegistrySource : public ImageSource {
  public:
-  RegistrySource(pipeline::ImageReference reference, const RegistryOptions& options);
+  // `plain` remembers loopback registries from one source to the next; it must outlive this one.
+  RegistrySource(pipeline::ImageReference reference, const RegistryOptions& options,
+                 PlainRegistries* plain = nullptr);
 
   // The document that the reference's tag stands for now. Its digest is over the delivered bytes.
   absl::StatusOr<ManifestDocument> ResolveTag(const CallLimits& limits);
@@ -62,6 +65,7 @@ class RegistrySource : public ImageSource {
                        const std::string& path) const;
 
   const pipeline::ImageReference reference_;
+  PlainRegistries* const plain_;
   HttpTransfer http_;
   absl::Mutex mutex_;
   std::vector<Endpoint> endpoints_ ABSL_GUARDED_BY(mutex_);

@@ -87,6 +87,23 @@ TEST_F(RegistrySourceTest, ResolvesATagOverPlainHttpOnLoopback) {
   EXPECT_EQ(document->media_type, "application/vnd.oci.image.manifest.v1+json");
 }
 
+TEST_F(RegistrySourceTest, RemembersThatALoopbackRegistrySpeaksPlainHttpUntilItFails) {
+  Serve("/v2/team/app/manifests/1", [](const httplib::Request&, httplib::Response& response) {
+    response.set_content(kManifest, "application/vnd.oci.image.manifest.v1+json");
+  });
+  PlainRegistries plain;
+  RegistrySource first(ReferenceAt(local_.host()), options_, &plain);
+  ASSERT_EQ(first.ResolveTag({}).status(), absl::OkStatus());
+  EXPECT_TRUE(plain.Contains(local_.host()));
+  RegistrySource second(ReferenceAt(local_.host()), options_, &plain);
+  EXPECT_EQ(second.ResolveTag({}).status(), absl::OkStatus());
+
+  plain.Add("127.0.0.1:1");
+  RegistrySource gone(ReferenceAt("127.0.0.1:1"), options_, &plain);
+  EXPECT_EQ(gone.ResolveTag({}).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_FALSE(plain.Contains("127.0.0.1:1"));
+}
+
 TEST_F(RegistrySourceTest, AnUnknownTagIsNotFound) {
   const absl::Status status = Resolve().status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
