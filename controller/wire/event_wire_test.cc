@@ -33,8 +33,8 @@ Event RoundTrip(const Event& event) {
   EXPECT_TRUE(timed.ok()) << timed.status();
   EXPECT_EQ(timed->time, kTime);
   // Compared as messages: the bytes of a map's entries have no order.
-  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(
-      ToProto(timed->event, timed->time), read));
+  EXPECT_TRUE(
+      google::protobuf::util::MessageDifferencer::Equals(ToProto(timed->event, timed->time), read));
   const Event* same = std::get_if<Event>(&timed->event);
   EXPECT_NE(same, nullptr) << "it came back as another kind";
   return same == nullptr ? Event() : *same;

@@ -7,9 +7,9 @@
 
 namespace rally::testing {
 
-// Waits until `predicate` holds, for what another thread or process brings about. Returns whether it
-// held before `timeout` was over. The only place in the tests that sleeps: a test names what it waits
-// for, and is as fast as that.
+// Waits until `predicate` holds, for what another thread or process brings about. Returns whether
+// it held before `timeout` was over. The only place in the tests that sleeps: a test names what it
+// waits for, and is as fast as that.
 inline bool Eventually(absl::Duration timeout, absl::FunctionRef<bool()> predicate) {
   const absl::Time deadline = absl::Now() + timeout;
   absl::Duration pause = absl::Microseconds(200);
