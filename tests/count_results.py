@@ -30,9 +30,8 @@ def cases(path):
 
 
 def main():
-    results = {}  # (target, shard) -> of its last attempt: whether it passed, its counts, its status
+    results = {}  # (target, shard) -> whether it passed, its counts, its status
     failures = []
-    flaky = set()
     with open(sys.argv[1], encoding="utf-8") as events:
         for line in events:
             event = json.loads(line)
@@ -45,13 +44,11 @@ def main():
             result = event["testResult"]
             xml = [o["uri"] for o in result.get("testActionOutput", []) if o["name"] == "test.xml"]
             counted = cases(unquote(urlparse(xml[0]).path)) if xml else None
-            ok = result.get("status") in ("PASSED", "FLAKY")
+            ok = result.get("status") == "PASSED"
             if counted is None or sum(counted) == 0:
                 counted = (1, 0, 0) if ok else (0, 1, 0)
             elif not ok and counted[1] == 0:
                 counted = (counted[0], 1, counted[2])
-            if ok and key in results and not results[key][0]:
-                flaky.add(key[0])
             results[key] = (ok, counted, result.get("status"))
     failed = len(failures)
     failures += [f"{key[0]}: {status}" for key, (ok, _, status) in results.items() if not ok]
@@ -60,8 +57,6 @@ def main():
     if sys.argv[2] != "0" and failed == 0:
         failures.append(f"bazel ended with status {sys.argv[2]}; what it printed says why")
         failed += 1
-    for label in sorted(flaky):
-        print(f"FLAKY {label}: failed first, passed when tried again")
     for failure in failures:
         print(f"FAILED {failure}")
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))

@@ -1,7 +1,6 @@
 #include "agent/runtime/purge_namespace.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "agent/runtime/containerd_connection.h"
@@ -52,68 +51,6 @@ absl::Status RemoveImages(const ContainerdConnection& connection) {
   return absl::OkStatus();
 }
 
-absl::Status RemoveBlobs(const ContainerdConnection& connection) {
-  std::vector<std::string> digests;
-  {
-    Call call(connection, CallLimits());
-    content::ListContentRequest request;
-    content::ListContentResponse response;
-    const auto stream = connection.content().List(call.context(), request);
-    while (stream->Read(&response)) {
-      for (const auto& info : response.info()) digests.push_back(info.digest());
-    }
-    const grpc::Status status = stream->Finish();
-    if (!status.ok()) return connection.ToStatus(status, "listing blobs");
-  }
-  for (const std::string& digest : digests) {
-    Call call(connection, CallLimits());
-    content::DeleteContentRequest request;
-    request.set_digest(digest);
-    google::protobuf::Empty response;
-    const grpc::Status status = connection.content().Delete(call.context(), request, &response);
-    if (!IsGone(status)) {
-      return connection.ToStatus(status, absl::StrCat("removing blob ", digest));
-    }
-  }
-  return absl::OkStatus();
-}
-
-// One that others are based on can't be removed, so what is left is tried again.
-absl::Status RemoveSnapshots(const ContainerdConnection& connection) {
-  for (size_t before = SIZE_MAX;;) {
-    std::vector<std::string> keys;
-    {
-      Call call(connection, CallLimits());
-      snapshots::ListSnapshotsRequest request;
-      request.set_snapshotter(kSnapshotter);
-      snapshots::ListSnapshotsResponse response;
-      const auto stream = connection.snapshots().List(call.context(), request);
-      while (stream->Read(&response)) {
-        for (const auto& info : response.info()) keys.push_back(info.name());
-      }
-      const grpc::Status status = stream->Finish();
-      if (!status.ok()) return connection.ToStatus(status, "listing snapshots");
-    }
-    if (keys.empty()) return absl::OkStatus();
-    if (keys.size() >= before) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("removing snapshot ", keys[0], ": it is in use"));
-    }
-    before = keys.size();
-    for (const std::string& key : keys) {
-      Call call(connection, CallLimits());
-      snapshots::RemoveSnapshotRequest request;
-      request.set_snapshotter(kSnapshotter);
-      request.set_key(key);
-      google::protobuf::Empty response;
-      const grpc::Status status = connection.snapshots().Remove(call.context(), request, &response);
-      if (!IsGone(status) && status.error_code() != grpc::StatusCode::FAILED_PRECONDITION) {
-        return connection.ToStatus(status, absl::StrCat("removing snapshot ", key));
-      }
-    }
-  }
-}
-
 absl::Status RemoveLease(const ContainerdConnection& connection, const std::string& id, bool wait) {
   Call call(connection, CallLimits());
   leases::DeleteRequest request;
@@ -142,8 +79,9 @@ absl::Status RemoveLeases(const ContainerdConnection& connection) {
   return absl::OkStatus();
 }
 
-// What was removed so far is gone from the books, but not from the disk. The end of a lease is what
-// makes containerd see to that at once.
+// Without images and leases nothing holds the blobs and snapshots. They are left to containerd's
+// collector rather than removed one by one: it may run at any moment, and a snapshot whose child it
+// took counts as in use for everybody but itself. The end of a lease is what makes it run at once.
 absl::Status CollectGarbage(const ContainerdConnection& connection) {
   leases::CreateRequest request;
   request.set_id(UniqueName("rally-purge-"));
@@ -183,8 +121,7 @@ absl::Status PurgeNamespace(const std::string& socket, const std::string& contai
         absl::StrCat("containerd's namespace \"", containerd_namespace,
                      "\" isn't emptied, because there are containers in it"));
   }
-  for (const auto remove :
-       {RemoveImages, RemoveLeases, RemoveSnapshots, RemoveBlobs, CollectGarbage}) {
+  for (const auto remove : {RemoveImages, RemoveLeases, CollectGarbage}) {
     if (absl::Status status = remove(connection); !status.ok()) return status;
   }
   Call call(connection, CallLimits());
