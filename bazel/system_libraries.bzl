@@ -32,6 +32,7 @@ _PKG_CONFIG = {
     "nlohmann_json": ["nlohmann_json"],
     "prometheus": ["prometheus-cpp-core"],
     "protobuf": ["protobuf"],
+    "re2": ["re2"],
     "sqlite3": ["sqlite3"],
     "ssl": ["libssl", "libcrypto"],
     "systemd": ["libsystemd"],

@@ -108,7 +108,9 @@ absl::StatusOr<core::BuildSubmitted> CheckSubmission(const v1::SubmitRequest& re
   event.idempotency_key = request.idempotency_key();
   event.pipeline_name =
       request.pipeline_name().empty() ? "rally.toml" : Shortened(request.pipeline_name());
-  pipeline::ParseResult parsed = pipeline::Parse(request.pipeline(), limits);
+  pipeline::ParseOptions options;
+  options.limits = limits;
+  pipeline::ParseResult parsed = pipeline::Parse(request.pipeline(), {}, options);
   std::vector<std::string> errors;
   for (const pipeline::Diagnostic& diagnostic : parsed.diagnostics) {
     std::string line = pipeline::Format(diagnostic, event.pipeline_name, "", /*caret=*/false);

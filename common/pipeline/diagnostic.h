@@ -19,6 +19,9 @@ struct Diagnostic {
   int line = 0;
   int column = 0;
   std::string message;
+  // The file of values that it speaks of; "" = the pipeline itself. Of such a file there is no
+  // source line to show.
+  std::string file;
 };
 
 // "FILE:LINE:COL: error: MESSAGE", without a final newline. With `caret`, and a `source` that has

@@ -94,13 +94,18 @@ std::optional<Pipeline> ReadPipeline(const TomlValue& document, const ParseLimit
   if (diagnostics->error_count() > 0) return std::nullopt;
 
   pipeline.steps.reserve(drafts.size());
-  for (DraftStep& draft : drafts) pipeline.steps.push_back(std::move(draft.step));
+  for (DraftStep& draft : drafts) {
+    Step& step = pipeline.steps.emplace_back(std::move(draft.step));
+    step.command = {step.image, step.entry_point, step.args};
+  }
   return pipeline;
 }
 
 }  // namespace
 
-ParseResult Parse(absl::string_view text, const ParseLimits& limits) {
+ParseResult Parse(absl::string_view text, const Parameters& /*parameters*/,
+                  const ParseOptions& options) {
+  const ParseLimits& limits = options.limits;
   DiagnosticList diagnostics;
   ParseResult result;
   if (text.size() > limits.max_bytes) {

@@ -3,12 +3,15 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/pipeline/diagnostic.h"
 #include "common/pipeline/model.h"
+#include "common/pipeline/parameters.h"
+#include "common/pipeline/verb_table.h"
 
 namespace rally::pipeline {
 
@@ -20,6 +23,14 @@ struct ParseLimits {
   size_t max_bytes = size_t{1} << 20;
 };
 
+// What a server's configuration says about pipelines.
+struct ParseOptions {
+  ParseLimits limits;
+  VerbTable verbs = VerbTable::BuiltIn();
+  // What follows the name of a vault that is written without its host.
+  std::string vault_suffix = "vault.azure.net";
+};
+
 struct ParseResult {
   // Absent when any diagnostic is an error.
   std::optional<Pipeline> pipeline;
@@ -27,9 +38,10 @@ struct ParseResult {
   std::vector<Diagnostic> diagnostics;
 };
 
-// Reads a rally.toml. Equal arguments give equal results: no file, clock or environment is looked
-// at. Any bytes may be given; time and memory stay linear in their number.
-ParseResult Parse(absl::string_view text, const ParseLimits& limits = {});
+// Reads a rally.toml and renders its templates. Equal arguments give equal results: no file, clock
+// or environment is looked at. Any bytes may be given; time and memory stay linear in their number.
+ParseResult Parse(absl::string_view text, const Parameters& parameters = {},
+                  const ParseOptions& options = {});
 
 }  // namespace rally::pipeline
 

@@ -157,20 +157,21 @@ TEST(ParseTest, ATotalTimeoutBelowTheDefaultStepTimeoutIsNoWarning) {
 }
 
 TEST(ParseTest, LimitsAreTheServers) {
-  ParseLimits limits;
+  ParseOptions options;
+  ParseLimits& limits = options.limits;
   limits.max_step_timeout = absl::Minutes(5);
   limits.max_total_timeout = absl::Minutes(30);
   limits.max_steps = 1;
   limits.max_bytes = 100;
-  const ParseResult clamped = Parse("[[step]]\nid=\"a\"\nimage=\"i\"\n", limits);
+  const ParseResult clamped = Parse("[[step]]\nid=\"a\"\nimage=\"i\"\n", {}, options);
   ASSERT_TRUE(clamped.pipeline.has_value());
   EXPECT_EQ(clamped.pipeline->steps[0].timeout, absl::Minutes(5));
   EXPECT_EQ(clamped.pipeline->total_timeout, absl::Minutes(30));
-  EXPECT_THAT(Lines(Parse("[[step]]\nid=\"a\"\nimage=\"i\"\ntimeout=301\n", limits)),
+  EXPECT_THAT(Lines(Parse("[[step]]\nid=\"a\"\nimage=\"i\"\ntimeout=301\n", {}, options)),
               ElementsAre("4:9: timeout 301: exceeds the maximum of 5m0s"));
-  EXPECT_THAT(Lines(Parse("[[step]]\nid=\"a\"\nimage=\"i\"\n[[step]]\nid=\"b\"\n", limits)),
+  EXPECT_THAT(Lines(Parse("[[step]]\nid=\"a\"\nimage=\"i\"\n[[step]]\nid=\"b\"\n", {}, options)),
               ElementsAre("4:1: 2 steps are more than the maximum of 1"));
-  EXPECT_THAT(Lines(Parse(std::string(101, '#'), limits)),
+  EXPECT_THAT(Lines(Parse(std::string(101, '#'), {}, options)),
               ElementsAre("1:1: the file has 101 bytes, more than the maximum of 100"));
 }
 

@@ -62,15 +62,18 @@ TomlValue Convert(const toml::value& value, const TomlSource& source) {
       break;
     case toml::value_t::floating:
       converted.type = TomlType::kFloat;
+      converted.floating = value.as_floating(std::nothrow);
       break;
     case toml::value_t::boolean:
       converted.type = TomlType::kBoolean;
+      converted.boolean = value.as_boolean(std::nothrow);
       break;
     case toml::value_t::offset_datetime:
     case toml::value_t::local_datetime:
     case toml::value_t::local_date:
     case toml::value_t::local_time:
       converted.type = TomlType::kDatetime;
+      converted.string = toml::detail::get_region(value)->str();
       break;
     case toml::value_t::array:
       converted.type = TomlType::kArray;

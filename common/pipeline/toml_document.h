@@ -23,8 +23,10 @@ struct TomlValue {
   TomlType type = TomlType::kTable;
   // Of the value; of the header for a [table] and a [[table]]. Keys have none.
   Position position;
-  std::string string;               // kString
+  std::string string;               // kString; kDatetime as it is written
   int64_t integer = 0;              // kInteger; beyond int64 it is the nearest that fits
+  double floating = 0;              // kFloat
+  bool boolean = false;             // kBoolean
   std::vector<TomlValue> elements;  // kArray
   std::vector<TomlEntry> entries;   // kTable, in the order of the file
 };

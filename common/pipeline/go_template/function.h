@@ -1,0 +1,36 @@
+#ifndef RALLY_COMMON_PIPELINE_GO_TEMPLATE_FUNCTION_H_
+#define RALLY_COMMON_PIPELINE_GO_TEMPLATE_FUNCTION_H_
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "common/pipeline/go_template/budget.h"
+#include "common/pipeline/go_template/value.h"
+
+namespace rally::go_template {
+
+using Arguments = absl::Span<const Value>;
+
+// A function that templates can call. Pure: equal arguments give equal results. An error says what
+// is wrong with the arguments, without the function's name: the caller adds that.
+struct Function {
+  static constexpr int kAnyNumber = -1;
+
+  absl::string_view name;
+  int min_arguments;
+  int max_arguments;  // or kAnyNumber
+  absl::StatusOr<Value> (*call)(Arguments arguments, Budget* budget);
+};
+
+// The function of that name, or null. `and` and `or` are not here: they don't evaluate all of their
+// arguments, so they are the evaluator's.
+const Function* FindFunction(absl::string_view name);
+
+// All names, sorted; with `and` and `or`.
+std::vector<absl::string_view> FunctionNames();
+
+}  // namespace rally::go_template
+
+#endif  // RALLY_COMMON_PIPELINE_GO_TEMPLATE_FUNCTION_H_
