@@ -43,6 +43,7 @@ _PKG_CONFIG = {
 _PLAIN = {
     "grpc_reflection": ["-lgrpc++_reflection"],
     "toml11": [],
+    "tomlplusplus": [],
 }
 
 def _flags(repository_ctx, modules, optional = False):

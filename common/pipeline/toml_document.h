@@ -24,7 +24,7 @@ struct TomlValue {
   // Of the value; of the header for a [table] and a [[table]]. Keys have none.
   Position position;
   std::string string;               // kString; kDatetime as it is written
-  int64_t integer = 0;              // kInteger; beyond int64 it is the nearest that fits
+  int64_t integer = 0;              // kInteger
   double floating = 0;              // kFloat
   bool boolean = false;             // kBoolean
   std::vector<TomlValue> elements;  // kArray
@@ -37,7 +37,7 @@ struct TomlEntry {
 };
 
 // Reads a whole document. Reports one error, the first, and gives nothing when it is not TOML 1.0
-// or exceeds the bounds of TomlSource.
+// or exceeds the bounds of TomlScan. Any bytes may be given; time is linear in their number.
 std::optional<TomlValue> ReadToml(absl::string_view text, DiagnosticList* diagnostics);
 
 }  // namespace rally::pipeline

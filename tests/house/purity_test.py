@@ -80,7 +80,7 @@ class PurityTest(unittest.TestCase):
     def test_only_the_parser_sees_the_toml_library(self):
         seen = [p for f in ["common", "controller", "agent", "rallyctl"] for p in sources(f)
                 if re.search(r"#include\s+[<\"]toml", read(p))]
-        self.assertLessEqual(len(seen), 1, f"toml11 is included by {seen}")
+        self.assertLessEqual(len(seen), 1, f"the TOML library is included by {seen}")
         for path in seen:
             self.assertTrue(path.startswith("common/pipeline/"), path)
 
