@@ -12,7 +12,7 @@ namespace rally::pipeline {
 
 // What a verb, the first argument of a step without an image, stands for.
 struct Verb {
-  std::string image;                // As configuration writes it.
+  std::string image;                // A valid reference or oci:PATH, as configuration writes it.
   std::vector<std::string> prefix;  // What the container's command begins with; not empty.
   bool keep_verb = false;           // The verb itself follows the prefix.
   bool join_rest = false;           // The other arguments become one, joined by blanks.
@@ -24,10 +24,12 @@ class VerbTable {
   // LANGUAGE.md 3.
   static VerbTable BuiltIn();
 
-  // The built-in table with what a TOML text says over it: [images] maps the image keys of the
-  // built-in verbs ("git", "curl", "builder", "kubectl", "shell") to references, and
-  // [verbs.NAME] with image, prefix, keepVerb replaces or adds a verb; `image` may be an image key.
-  // InvalidArgument names what is wrong, with its line.
+  // The built-in table with what a TOML text says over it. [images] maps the image keys of the
+  // built-in verbs ("git", "curl", "builder", "kubectl", "shell") to references or oci:PATH.
+  // [verbs.NAME] with image, prefix, keepVerb changes or adds a verb; `image` may be an image key,
+  // which wins over a reference of that name. A verb of the built-in table keeps what isn't given,
+  // but with a new prefix keepVerb is false unless given; another needs image and prefix.
+  // InvalidArgument names all that is wrong, each with its line.
   static absl::StatusOr<VerbTable> FromToml(absl::string_view text);
 
   // Or null.
