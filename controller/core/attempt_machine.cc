@@ -71,6 +71,11 @@ absl::Status Core::Impl::On(const AttemptRejected& event) {
     Settle(record, current->step, StepStatus::kCancelled, std::nullopt, record.build.reason);
     return absl::OkStatus();
   }
+  if (step.status == StepStatus::kRunning && event.cause != RejectCause::kPermanent) {
+    LoseGranted(record, current->step, Remains::kDead,
+                absl::StrCat("agent ", event.agent, " doesn't have it any more: ", event.message));
+    return absl::OkStatus();
+  }
   if (step.early) {
     // Whether the step fails is decided when it is its turn: it may yet be skipped.
     if (event.cause != RejectCause::kBusy) record.tracks[current->step].no_early = true;
@@ -101,7 +106,7 @@ absl::Status Core::Impl::On(const AttemptStarted& event) {
   step.status = StepStatus::kRunning;
   step.started_at = now_;
   step.phases.restoring = event.restoring;
-  if (!step.cancelling) step.message.clear();
+  ExplainWaiting(*current->record, current->step);
   Touch(*current->record);
   return absl::OkStatus();
 }
@@ -137,19 +142,21 @@ void Core::Impl::SettleByResult(BuildRecord& record, int index, const AttemptEnd
     Settle(record, index, StepStatus::kCancelled, std::nullopt, record.build.reason);
     return;
   }
+  const Remains remains = result.never_started ? Remains::kNeverStarted : Remains::kDead;
   if (result.kind == EndKind::kErrored) {
     if (result.may_retry) {
-      FailOnHost(record, index, absl::StrCat("agent ", result.agent, ": ", result.message));
+      LoseGranted(record, index, remains,
+                  absl::StrCat("agent ", result.agent, ": ", result.message));
     } else {
       Settle(record, index, StepStatus::kErrored, kErroredCode, result.message);
     }
     return;
   }
   if (!step.granted || result.kind == EndKind::kCancelled) {
-    FailOnHost(record, index,
-               absl::StrCat("agent ", result.agent,
-                            step.granted ? " ended it without being asked"
-                                         : " reported an end before it was told to start it"));
+    LoseGranted(record, index, remains,
+                absl::StrCat("agent ", result.agent,
+                             step.granted ? " ended it without being asked"
+                                          : " reported an end before it was told to start it"));
     return;
   }
   if (result.kind == EndKind::kTimedOut && record.tracks[index].total_is_nearer) {
@@ -209,8 +216,15 @@ void Core::Impl::SendGrant(BuildRecord& record, int index) {
   const absl::Duration left = std::max(std::min(step_left, total_left), absl::Milliseconds(1));
   const Agent* agent = agents_.Find(step.agent);
   if (agent != nullptr && agent->session != 0) {
-    Emit(SendStartGrant{step.agent, KeyOf(record, index), step.input, left});
+    SendStartGrant grant{step.agent, KeyOf(record, index), step.input, left, {}};
+    if (step.definition.rerun == Rerun::kExclusive) {
+      grant.exclusive_lease = exclusive_lease_;
+      StepTrack& track = record.tracks[index];
+      track.lease = std::max(track.lease, exclusive_lease_);
+    }
+    Emit(std::move(grant));
   }
+  if (step.agent_lost) return;
   timers_.Arm({record.number, index, ""}, now_ + left + kResultSlack);
 }
 
@@ -248,6 +262,8 @@ void Core::Impl::BeginAttempt(BuildRecord& record, int index, const std::string&
   step.started_at = absl::InfinitePast();
   track.result_accepted = false;
   track.total_is_nearer = false;
+  track.lease = absl::ZeroDuration();
+  track.disk_lost = false;
   agents_.Bind(agent, {record.number, index}, early);
   const std::string& image = step.definition.spec.image;
   if (IsTag(image) && record.build.image_digests.count(image) == 0) record.resolving[image] = index;
@@ -294,6 +310,8 @@ void Core::Impl::DropAttempt(BuildRecord& record, int index) {
   agents_.Unbind(step.agent, {record.number, index}, step.early);
   timers_.Disarm({record.number, index, ""});
   step.early = false;
+  step.agent_lost = false;
+  record.tracks[index].lost_because.clear();
   UpdateLookAhead(record, index, 0);
   StopResolving(record, index);
 }

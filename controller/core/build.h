@@ -57,6 +57,7 @@ struct Step {
   bool granted = false;                // StartGrant is durable: the process may have run
   bool cancelling = false;             // Cancel was sent; a result is awaited
   bool cancelled_for_timeout = false;  // by the total clock
+  bool agent_lost = false;             // granted, and its agent can't be asked: its end is awaited
   int infrastructure_failures = 0;
 
   std::optional<int> exit_code;  // as dependents see it
@@ -74,6 +75,8 @@ struct Step {
   absl::Time started_at = absl::InfinitePast();
   absl::Time ended_at = absl::InfinitePast();
   std::string avoid_agent;  // where the last attempt failed for a reason of the host
+  // Steps with an explicit condition that ran because of this one's code: the first of them.
+  std::vector<int> handled_by;
 };
 
 struct Build {
@@ -84,6 +87,8 @@ struct Build {
   std::map<std::string, std::string> labels;
   Digest context;
   absl::Duration total_timeout;
+  bool fail_on_conflict = false;
+  bool fail_fast = false;
   absl::Time submitted_at;
   absl::Time started_at = absl::InfiniteFuture();  // left the queue: the total clock runs
   absl::Time ended_at = absl::InfinitePast();

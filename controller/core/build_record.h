@@ -18,6 +18,10 @@ namespace rally::core {
 // How many steps ahead of running ones a chain is prepared.
 constexpr int kLookAhead = 3;
 
+// How many edges through skipped steps are followed in a build to tell whose failure was handled.
+// No real pipeline comes near; one that was made to hurt loses the rest of the names.
+constexpr int64_t kEdgesToWalk = 4000000;
+
 struct StepTrack {
   ResultSet results;  // what dependents see, once terminal
   int failure = -1;   // the step whose failure dependents see through this one; -1: none
@@ -31,7 +35,11 @@ struct StepTrack {
 
   bool result_accepted = false;  // the current attempt's Result was applied
   bool total_is_nearer = false;  // the grant's timeout came from the build's total clock
-  int first_open = 0;            // dependencies before this position are terminal
+  absl::Duration lease;          // the longest that a grant of the current attempt named
+  bool disk_lost = false;        // its agent came back with another disk: nobody knows about it
+  std::string lost_because;      // of a step whose agent is lost
+  absl::Time awaited_until = absl::InfinitePast();  // likewise
+  int first_open = 0;  // dependencies before this position are terminal
   absl::Time queued_at = absl::InfinitePast();
   absl::Time clock_at =
       absl::InfinitePast();  // the step clock of the current attempt runs from here
@@ -59,6 +67,7 @@ struct BuildRecord {
   std::map<std::vector<int>, SharedJoin> joins;     // by dependencies
   std::map<int, std::vector<int>> joins_under_way;  // step that it was asked for -> dependencies
   std::set<std::tuple<std::string, std::string, std::string>> conflicts;
+  int64_t edges_to_walk = kEdgesToWalk;  // left for finding out whose codes were handled
 
   bool changed = false;  // since the last revision
 };

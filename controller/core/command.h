@@ -26,6 +26,8 @@ struct SendStartGrant {
   AttemptKey key;
   Digest input;
   absl::Duration timeout_left;
+  // Not zero: the agent ends the attempt when it hasn't heard of the controller for so long.
+  absl::Duration exclusive_lease;
 };
 
 struct SendCancel {

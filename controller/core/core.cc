@@ -55,6 +55,8 @@ absl::Status Core::Impl::On(const BuildSubmitted& event) {
   build.labels = event.labels;
   build.context = event.context;
   build.total_timeout = event.total_timeout;
+  build.fail_on_conflict = event.fail_on_conflict;
+  build.fail_fast = event.fail_fast;
   build.submitted_at = now_;
   build.warnings = event.warnings;
   build.order = *std::move(order);

@@ -20,6 +20,9 @@ struct CoreOptions {
   int max_attempts = 3;                              // on loss of agents; never on a non-zero exit
   absl::Duration restart_settle = absl::Seconds(2);  // wait for agents after a controller restart
   absl::Duration early_prepare_bound = absl::Minutes(10);
+  // Until a ControllerStarted says otherwise, so that a replay doesn't depend on configuration.
+  absl::Duration exclusive_lease = absl::Minutes(2);
+  absl::Duration unknown_after = absl::Minutes(15);
 };
 
 // The controller's decisions: every build, the table of agents, and which step goes where. A

@@ -27,6 +27,9 @@ namespace rally::core {
 // SIGKILL, the bound of a capture, and a minute.
 constexpr absl::Duration kResultSlack = absl::Seconds(10 + 10 * 60 + 60);
 
+// The steps that nothing depends on: their ancestors are all others.
+std::vector<int> Leaves(const Build& build);
+
 // The state and its transitions. One event is applied in this order: the handler of the event, then
 // the steps that have come to their decision, the builds that have come to their end, placement of
 // what is ready, preparation of what will be, and last the words that explain what waits.
@@ -34,7 +37,10 @@ constexpr absl::Duration kResultSlack = absl::Seconds(10 + 10 * 60 + 60);
 // Each group of methods lives in the file that is named above it.
 class Core::Impl {
  public:
-  explicit Impl(CoreOptions options) : options_(options) {}
+  explicit Impl(CoreOptions options)
+      : options_(options),
+        exclusive_lease_(options.exclusive_lease),
+        unknown_after_(options.unknown_after) {}
 
   // core.cc
   absl::StatusOr<std::vector<Command>> Apply(const Event& event, absl::Time now);
@@ -55,6 +61,17 @@ class Core::Impl {
     BuildRecord* record = nullptr;
     int step = 0;
   };
+  // What a Hello shares with what its agent's last one said.
+  struct Host {
+    bool same_disk = true;
+    bool same_boot = true;
+  };
+  // What is known of a granted process that its agent can't follow to its end.
+  enum class Remains {
+    kMayRun,
+    kDead,
+    kNeverStarted,
+  };
 
   // core.cc
   absl::Status On(const BuildSubmitted& event);
@@ -67,14 +84,18 @@ class Core::Impl {
   void PublishChanges();
 
   // step_machine.cc: what becomes of a step when its dependencies end, and of a build
-  absl::Status On(const TreeJoined& event);
   void MakeReady(BuildRecord& record, int step);
   void DecideSteps();
   void Decide(BuildRecord& record, int step);
   void Settle(BuildRecord& record, int step, StepStatus status, std::optional<int> code,
               std::string message);
+  void NoteHandled(BuildRecord& record, int handler);
   void EndBuilds();
   void EndBuild(BuildRecord& record);
+
+  // input_trees.cc: the tree that a step sees, and the final one
+  absl::Status On(const TreeJoined& event);
+  void FinishWorkspace(BuildRecord& record, const TreeJoined& event, const std::string& error);
   bool FindInput(BuildRecord& record, int step);
   void EmitJoin(const BuildRecord& record, int step, InputPlan plan);
   void RepeatJoins(BuildRecord& record);
@@ -125,9 +146,19 @@ class Core::Impl {
   absl::Status On(const AgentLivenessChanged& event);
   absl::Status On(const DrainRequested& event);
   Verdict Judge(const std::string& agent, const AttemptReport& report);
-  void Reconcile(BuildRecord& record, int step, const AttemptReport* report, bool same_disk);
-  void ReconcileGranted(BuildRecord& record, int step, const AttemptReport* report, bool same_disk);
-  void LoseAttempts(const std::string& agent);
+  void Reconcile(BuildRecord& record, int step, const AttemptReport* report, const Host& host);
+  void ReconcileGranted(BuildRecord& record, int step, const AttemptReport* report,
+                        const Host& host);
+
+  // lost_attempts.cc: attempts that their agents can't finish, after their grant
+  void LoseAttempts(const std::string& agent, absl::Duration silent_for);
+  void LoseGranted(BuildRecord& record, int step, Remains remains, const std::string& what,
+                   absl::Duration silent_for = absl::ZeroDuration());
+  absl::Duration WaitFor(const BuildRecord& record, int step) const;
+  void RestartWait(BuildRecord& record, int step);
+  void EndWait(BuildRecord& record, int step);
+  void GiveUpWait(BuildRecord& record, int step);
+  std::string DescribeLoss(const BuildRecord& record, int step) const;
 
   // deadlines.cc: cancelling and clocks
   absl::Status On(const CancelRequested& event);
@@ -144,6 +175,8 @@ class Core::Impl {
   void ExplainReadySteps();
 
   const CoreOptions options_;
+  absl::Duration exclusive_lease_;
+  absl::Duration unknown_after_;
   int64_t epoch_ = 0;
   AgentTable agents_;
   std::vector<std::unique_ptr<BuildRecord>> records_;  // by number

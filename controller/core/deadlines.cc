@@ -32,6 +32,11 @@ void Core::Impl::StopBuild(BuildRecord& record, const std::string& reason, bool 
     step.cancelled_for_timeout = for_timeout;
     // A result that was accepted just now is what struck the clock.
     const bool has_ended = record.tracks[index].result_accepted;
+    if (step.agent_lost) {
+      Settle(record, index, StepStatus::kCancelled, std::nullopt,
+             absl::StrCat(reason, "; agent ", step.agent, " was lost meanwhile"));
+      continue;
+    }
     if (step.granted && !has_ended) {
       // Its process may run: its end is awaited.
       step.cancelling = true;
@@ -69,6 +74,8 @@ void Core::Impl::ArmStepTimer(BuildRecord& record, int index) {
   absl::Time deadline = absl::InfiniteFuture();
   if (step.early) {
     deadline = step.assigned_at + options_.early_prepare_bound;
+  } else if (step.agent_lost) {
+    deadline = record.tracks[index].awaited_until;
   } else if (step.granted) {
     // A cancelled step owes its result soon, another one after its timeout.
     deadline = now_ + kResultSlack;
@@ -103,6 +110,10 @@ void Core::Impl::OnStepTimer(BuildRecord& record, int index) {
   if (step.early) {
     record.tracks[index].no_early = true;
     ReleaseEarly(record, index, /*tell_agent=*/true);
+    return;
+  }
+  if (step.agent_lost) {
+    GiveUpWait(record, index);
     return;
   }
   if (!step.granted) {

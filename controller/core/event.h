@@ -47,15 +47,28 @@ struct StepSpec {
   std::string work_dir;
 };
 
+// What may happen to a step whose agent is lost after its process may have started.
+enum class Rerun {
+  kSafe,       // it runs again at once
+  kExclusive,  // it runs again when the old process is surely dead
+  kNever,      // it never runs again
+};
+
 struct StepDefinition {
   StepSpec spec;
   std::vector<int> dependencies;  // indices, ascending
   absl::Duration timeout;
+  std::vector<int> exited_with;     // empty: no such condition
+  std::vector<int> exited_without;  // likewise
+  Rerun rerun = Rerun::kSafe;
 };
 
-// The process came up as the writer, with a new epoch. Sessions of before are gone.
+// The process came up as the writer, with a new epoch. Sessions of before are gone. What it is
+// configured with holds from here on; zero: as before.
 struct ControllerStarted {
   int64_t epoch = 0;
+  absl::Duration exclusive_lease;
+  absl::Duration unknown_after;
 };
 
 struct BuildSubmitted {
@@ -68,6 +81,8 @@ struct BuildSubmitted {
   std::vector<StepDefinition> steps;
   std::vector<std::string> warnings;
   std::map<std::string, std::string> labels;
+  bool fail_on_conflict = false;  // else a conflict is a warning
+  bool fail_fast = false;         // the first failed step ends the build
 };
 
 // How far an agent says that an attempt has come.
@@ -112,6 +127,7 @@ struct AgentLivenessChanged {
   std::string agent;
   Liveness liveness = Liveness::kAlive;
   bool accepts_work = true;
+  absl::Duration silent_for;  // since the last sign of life, as far as the shell knows
 };
 
 struct AttemptPrepared {

@@ -51,7 +51,8 @@ void DescribeStep(const Step& step, const StepTrack& track, Lines& lines) {
             " agent=", step.agent, " prepared=", step.prepared, " early=", step.early,
             " granted=", step.granted, " cancelling=", step.cancelling,
             " for_timeout=", step.cancelled_for_timeout, " failures=", step.infrastructure_failures,
-            " avoid=", step.avoid_agent);
+            " avoid=", step.avoid_agent, " lost=", step.agent_lost,
+            " handled=", absl::StrJoin(step.handled_by, ","));
   lines.Add("    code=", step.exit_code.has_value() ? absl::StrCat(*step.exit_code) : "none",
             " oom=", step.oom_killed, " input=", Text(step.input), " joining=", step.joining,
             " output=", Text(step.output), " log_end=", step.log_end, " image=", step.image_digest,
@@ -64,20 +65,21 @@ void DescribeStep(const Step& step, const StepTrack& track, Lines& lines) {
   lines.Add("    live=", track.live, " missing_live=", track.missing_live, " ahead=", track.ahead,
             " no_early=", track.no_early, " result=", track.result_accepted,
             " total_is_nearer=", track.total_is_nearer, " failure=", track.failure,
-            " queued=", At(track.queued_at), " clock=", At(track.clock_at));
+            " queued=", At(track.queued_at), " clock=", At(track.clock_at),
+            " lease=", Text(track.lease), " disk_lost=", track.disk_lost,
+            " because=", track.lost_because, " until=", At(track.awaited_until));
 }
 
 }  // namespace
 
 std::string Core::Impl::Describe() const {
   Lines lines;
-  lines.Add(
-      "epoch=", epoch_, " last_served=", last_served_, " settles=", At(settles_at_),
-      " awaited=", absl::StrJoin(awaited_agents_, ","), " of=", agents_before_restart_,
-
-      " shortages=", absl::StrJoin(shortages_, "; ", [](std::string* out, const auto& shortage) {
-        absl::StrAppend(out, Text(shortage.first), ": ", shortage.second);
-      }));
+  lines.Add("epoch=", epoch_, " last_served=", last_served_, " settles=", At(settles_at_),
+            " awaited=", absl::StrJoin(awaited_agents_, ","), " of=", agents_before_restart_,
+            " lease=", Text(exclusive_lease_), " unknown=", Text(unknown_after_), " shortages=",
+            absl::StrJoin(shortages_, "; ", [](std::string* out, const auto& shortage) {
+              absl::StrAppend(out, Text(shortage.first), ": ", shortage.second);
+            }));
   for (const auto& [name, agent] : agents_.agents()) DescribeAgent(agent, lines);
   for (const auto& record : records_) {
     const Build& build = record->build;
@@ -88,7 +90,8 @@ std::string Core::Impl::Describe() const {
               " ended=", At(build.ended_at), " ", ToString(build.status), " reason=", build.reason,
               " struck=", build.total_timeout_struck, " unfinished=", build.unfinished_steps,
               " workspace=", Text(build.workspace), " joining=", build.joining_workspace,
-              " revision=", build.revision);
+              " fail_on_conflict=", build.fail_on_conflict, " fail_fast=", build.fail_fast,
+              " edges=", record->edges_to_walk, " revision=", build.revision);
     lines.Add("  order=", absl::StrJoin(build.order, ","), " images=", Text(build.image_digests),
               " warnings=", absl::StrJoin(build.warnings, ";"),
               " ready=", absl::StrJoin(record->ready, ","),

@@ -9,11 +9,14 @@ namespace rally::core {
 
 absl::Status Core::Impl::On(const ControllerStarted& event) {
   epoch_ = event.epoch;
+  if (event.exclusive_lease > absl::ZeroDuration()) exclusive_lease_ = event.exclusive_lease;
+  if (event.unknown_after > absl::ZeroDuration()) unknown_after_ = event.unknown_after;
   awaited_agents_.clear();
   for (const auto& [name, known] : agents_.agents()) {
     Agent& agent = *agents_.Find(name);
     agent.session = 0;
     agent.rests_until = absl::InfinitePast();
+    for (const StepRef& ref : agents_.AttemptsOf(name)) RestartWait(*records_[ref.build], ref.step);
     if (agent.liveness == Liveness::kLost) continue;
     // No agent is lost because the controller was away: its lease starts in full.
     agent.liveness = Liveness::kAlive;
@@ -39,7 +42,9 @@ absl::Status Core::Impl::On(const ControllerStarted& event) {
 absl::Status Core::Impl::On(const AgentConnected& event) {
   const Agent* known = agents_.Find(event.agent);
   if (known != nullptr && event.session <= known->session) return absl::OkStatus();
-  const bool same_disk = known != nullptr && known->incarnation == event.incarnation;
+  Host host;
+  host.same_disk = known != nullptr && known->incarnation == event.incarnation;
+  host.same_boot = known != nullptr && known->boot_id == event.boot_id;
   agents_.Connect(event, now_);
   awaited_agents_.erase(event.agent);
 
@@ -57,7 +62,7 @@ absl::Status Core::Impl::On(const AgentConnected& event) {
     // What was done about an earlier one may have ended this one.
     if (!HasAttempt(records_[ref.build]->build.steps[ref.step])) continue;
     Reconcile(*records_[ref.build], ref.step, report == reports.end() ? nullptr : report->second,
-              same_disk);
+              host);
   }
   return absl::OkStatus();
 }
@@ -84,10 +89,10 @@ Verdict Core::Impl::Judge(const std::string& agent, const AttemptReport& report)
 // Makes the agent do what the core believes that it does. `report` is null when the agent doesn't
 // know the attempt; on the same disk that proves that it never started it.
 void Core::Impl::Reconcile(BuildRecord& record, int index, const AttemptReport* report,
-                           bool same_disk) {
+                           const Host& host) {
   Step& step = record.build.steps[index];
   if (step.granted) {
-    ReconcileGranted(record, index, report, same_disk);
+    ReconcileGranted(record, index, report, host);
     return;
   }
   const bool must_prepare = report == nullptr ||
@@ -130,8 +135,12 @@ void Core::Impl::Reconcile(BuildRecord& record, int index, const AttemptReport* 
 }
 
 void Core::Impl::ReconcileGranted(BuildRecord& record, int index, const AttemptReport* report,
-                                  bool same_disk) {
+                                  const Host& host) {
   Step& step = record.build.steps[index];
+  // Another disk knows nothing of it, however often the agent comes back with it.
+  bool& disk_lost = record.tracks[index].disk_lost;
+  disk_lost = report == nullptr && (disk_lost || !host.same_disk);
+  if (!disk_lost) EndWait(record, index);
   if (report != nullptr && report->state == AttemptReportState::kEnded) return;
   if (step.cancelling) {
     if (report == nullptr) {
@@ -151,12 +160,13 @@ void Core::Impl::ReconcileGranted(BuildRecord& record, int index, const AttemptR
     Touch(record);
     return;
   }
-  if (step.status == StepStatus::kRunning || (report == nullptr && !same_disk)) {
+  if (step.status == StepStatus::kRunning || disk_lost) {
     if (report != nullptr) EmitCancel(record, index, /*discard=*/true);
-    FailOnHost(record, index,
-               absl::StrCat("agent ", step.agent,
-                            same_disk ? " came back without it"
-                                      : " came back with another data directory, without it"));
+    // What the agent of a lost disk left behind ends with its host at the latest.
+    LoseGranted(record, index, disk_lost && host.same_boot ? Remains::kMayRun : Remains::kDead,
+                absl::StrCat("agent ", step.agent,
+                             disk_lost ? " came back with another data directory, without it"
+                                       : " came back without it"));
     return;
   }
   // The grant never reached the agent.
@@ -189,31 +199,15 @@ absl::Status Core::Impl::On(const AgentLivenessChanged& event) {
   agent->accepts_work = event.accepts_work;
   if (event.liveness == Liveness::kLost) {
     awaited_agents_.erase(event.agent);
-    LoseAttempts(event.agent);
+    LoseAttempts(event.agent, event.silent_for);
+  } else if (event.liveness == Liveness::kAlive && agent->session != 0) {
+    // It was only silent: what it held goes on.
+    for (const StepRef& ref : agents_.AttemptsOf(event.agent)) {
+      BuildRecord& record = *records_[ref.build];
+      if (!record.tracks[ref.step].disk_lost) EndWait(record, ref.step);
+    }
   }
   return absl::OkStatus();
-}
-
-void Core::Impl::LoseAttempts(const std::string& agent) {
-  for (const StepRef& ref : agents_.AttemptsOf(agent)) {
-    BuildRecord& record = *records_[ref.build];
-    Step& step = record.build.steps[ref.step];
-    if (!HasAttempt(step)) continue;
-    if (step.early) {
-      ReleaseEarly(record, ref.step, /*tell_agent=*/true);
-      continue;
-    }
-    EmitCancel(record, ref.step, /*discard=*/true);
-    if (step.cancelling) {
-      Settle(record, ref.step, StepStatus::kCancelled, std::nullopt,
-             absl::StrCat(record.build.reason, "; agent ", agent, " was lost meanwhile"));
-    } else if (step.granted) {
-      FailOnHost(record, ref.step,
-                 absl::StrCat("agent ", agent, " was lost while it had the step"));
-    } else {
-      Requeue(record, ref.step);
-    }
-  }
 }
 
 absl::Status Core::Impl::On(const DrainRequested& event) {

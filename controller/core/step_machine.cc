@@ -1,6 +1,8 @@
 // What becomes of a step when all its dependencies have ended, and of a build when all its steps
 // have.
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "controller/core/core_impl.h"
@@ -8,8 +10,8 @@
 namespace rally::core {
 namespace {
 
-// A build whose steps overwrite each other everywhere needs no longer list.
-constexpr size_t kMaxConflictWarnings = 1000;
+// Of the handlers of one failed step; a report has no use for more.
+constexpr size_t kMaxHandlersNamed = 64;
 
 std::string DescribeFailure(const Step& step) {
   const std::string& id = step.definition.spec.id;
@@ -17,9 +19,9 @@ std::string DescribeFailure(const Step& step) {
     case StepStatus::kFailed:
       return absl::StrCat(id, " failed with exit code ", step.exit_code.value_or(-1));
     case StepStatus::kTimedOut:
-      return absl::StrCat(id, " timed out");
+      return absl::StrCat(id, " timed out (code 124)");
     case StepStatus::kErrored:
-      return absl::StrCat(id, " could not be run");
+      return absl::StrCat(id, " could not be run (code 125)");
     case StepStatus::kWaiting:
     case StepStatus::kReady:
     case StepStatus::kAssigned:
@@ -32,21 +34,16 @@ std::string DescribeFailure(const Step& step) {
   return absl::StrCat(id, " is ", ToString(step.status));
 }
 
-// The steps that nothing depends on: their ancestors are all others.
-std::vector<int> Leaves(const Build& build) {
-  std::vector<int> leaves;
-  for (size_t i = 0; i < build.steps.size(); ++i) {
-    if (build.steps[i].dependents.empty()) leaves.push_back(static_cast<int>(i));
-  }
-  return leaves;
+bool IsFailure(StepStatus status) {
+  return status == StepStatus::kFailed || status == StepStatus::kTimedOut ||
+         status == StepStatus::kErrored;
 }
 
 BuildStatus StatusAtEnd(const Build& build) {
+  // Whether its failure was handled or not: a handler that turned the build green would let go
+  // ahead what waits for a good one.
   for (const Step& step : build.steps) {
-    if (step.status == StepStatus::kFailed || step.status == StepStatus::kTimedOut ||
-        step.status == StepStatus::kErrored) {
-      return BuildStatus::kFailed;
-    }
+    if (IsFailure(step.status)) return BuildStatus::kFailed;
   }
   if (build.total_timeout_struck) return BuildStatus::kTimedOut;
   if (build.status == BuildStatus::kCancelling) return BuildStatus::kCancelled;
@@ -89,6 +86,7 @@ void Core::Impl::Decide(BuildRecord& record, int index) {
     if (failure < 0 || record.rank[track.failure] < record.rank[failure]) failure = track.failure;
   }
   if (Runs(step.definition, seen)) {
+    if (HasCondition(step.definition)) NoteHandled(record, index);
     MakeReady(record, index);
     return;
   }
@@ -96,8 +94,31 @@ void Core::Impl::Decide(BuildRecord& record, int index) {
   record.tracks[index].results = seen;
   record.tracks[index].failure = failure;
   Settle(record, index, StepStatus::kSkipped, std::nullopt,
-         failure < 0 ? "skipped: its condition was not met"
-                     : absl::StrCat("skipped: ", DescribeFailure(record.build.steps[failure])));
+         absl::StrCat("skipped: ", HasCondition(step.definition)
+                                       ? DescribeUnmetCondition(step.definition, seen)
+                                       : DescribeFailure(record.build.steps[failure])));
+}
+
+// Tells the failed steps whose codes the handler sees, through skipped ones too, that it runs
+// because of them.
+void Core::Impl::NoteHandled(BuildRecord& record, int handler) {
+  Build& build = record.build;
+  std::vector<int> open = build.steps[handler].definition.dependencies;
+  std::set<int> visited(open.begin(), open.end());
+  while (!open.empty() && record.edges_to_walk > 0) {
+    Step& step = build.steps[open.back()];
+    open.pop_back();
+    --record.edges_to_walk;
+    if (step.status == StepStatus::kSkipped) {
+      record.edges_to_walk -= static_cast<int64_t>(step.definition.dependencies.size());
+      for (int dependency : step.definition.dependencies) {
+        if (visited.insert(dependency).second) open.push_back(dependency);
+      }
+    } else if (step.exit_code.has_value() && step.handled_by.size() < kMaxHandlersNamed &&
+               RunsBecauseOf(build.steps[handler].definition, *step.exit_code)) {
+      step.handled_by.push_back(handler);
+    }
+  }
 }
 
 void Core::Impl::Settle(BuildRecord& record, int index, StepStatus status, std::optional<int> code,
@@ -132,6 +153,12 @@ void Core::Impl::Settle(BuildRecord& record, int index, StepStatus status, std::
       ExplainWaiting(record, dependent);
     }
   }
+  if (IsFailure(status) && build.fail_fast && build.status == BuildStatus::kRunning) {
+    StopBuild(record,
+              absl::StrCat("step ", DescribeFailure(step),
+                           ", and the build ends at its first failure (fail-fast)"),
+              /*for_timeout=*/false);
+  }
 }
 
 void Core::Impl::EndBuilds() {
@@ -164,119 +191,6 @@ void Core::Impl::EndBuild(BuildRecord& record) {
   record.conflicts.clear();
   record.tag_users.clear();
   Touch(record);
-}
-
-bool Core::Impl::FindInput(BuildRecord& record, int index) {
-  Step& step = record.build.steps[index];
-  const std::vector<int>& dependencies = step.definition.dependencies;
-  if (auto it = record.joins.find(dependencies); it != record.joins.end()) {
-    SharedJoin& shared = it->second;
-    step.input = shared.root;
-    if (!shared.root.empty()) return true;
-    shared.steps.push_back(index);
-    step.joining = true;
-    return false;
-  }
-  InputPlan plan = PlanInput(record.build, record.rank, dependencies);
-  if (plan.deltas.empty()) {
-    step.input = plan.base;
-    if (dependencies.size() > 1 && !plan.base.empty()) {
-      record.joins[dependencies] = SharedJoin{plan.base, index, {}};
-    }
-    return true;
-  }
-  record.joins[dependencies] = SharedJoin{{}, index, {index}};
-  record.joins_under_way[index] = dependencies;
-  step.joining = true;
-  EmitJoin(record, index, std::move(plan));
-  return false;
-}
-
-void Core::Impl::EmitJoin(const BuildRecord& record, int step, InputPlan plan) {
-  Emit(JoinTrees{record.build.id, step, std::move(plan.base), std::move(plan.deltas),
-                 std::move(plan.before)});
-}
-
-// A join that a dead controller was asked for is asked for again.
-void Core::Impl::RepeatJoins(BuildRecord& record) {
-  for (const auto& [step, dependencies] : record.joins_under_way) {
-    EmitJoin(record, step, PlanInput(record.build, record.rank, dependencies));
-  }
-  if (record.build.joining_workspace) {
-    EmitJoin(record, -1, PlanInput(record.build, record.rank, Leaves(record.build)));
-  }
-}
-
-absl::Status Core::Impl::On(const TreeJoined& event) {
-  BuildRecord* record = FindById(event.build_id);
-  if (record == nullptr || IsTerminal(record->build.status)) return absl::OkStatus();
-  const std::string error =
-      event.error.empty() && event.root.empty() ? "the join gave no tree" : event.error;
-  if (event.step == -1) {
-    if (!record->build.joining_workspace) return absl::OkStatus();
-    NoteConflicts(*record, event.conflicts);
-    if (error.empty()) {
-      record->build.workspace = event.root;
-      EndBuild(*record);
-      return absl::OkStatus();
-    }
-    const std::string message =
-        absl::StrCat("the final workspace could not be put together: ", error);
-    record->build.warnings.push_back(message);
-    EndBuild(*record);
-    // Without its workspace a build hasn't succeeded.
-    if (record->build.status == BuildStatus::kSucceeded) {
-      record->build.status = BuildStatus::kFailed;
-      record->build.reason = message;
-    }
-    return absl::OkStatus();
-  }
-  auto under_way = record->joins_under_way.find(event.step);
-  if (under_way == record->joins_under_way.end()) return absl::OkStatus();
-  NoteConflicts(*record, event.conflicts);
-  auto shared = record->joins.find(under_way->second);
-  const std::vector<int> steps = std::move(shared->second.steps);
-  shared->second.steps.clear();
-  shared->second.root = event.root;
-  if (!error.empty()) record->joins.erase(shared);
-  record->joins_under_way.erase(under_way);
-  for (int index : steps) {
-    Step& step = record->build.steps[index];
-    if (!step.joining) continue;  // ended meanwhile
-    step.joining = false;
-    Touch(*record);
-    if (!error.empty()) {
-      if (HasAttempt(step)) EmitCancel(*record, index, /*discard=*/true);
-      Settle(*record, index, StepStatus::kErrored, kErroredCode,
-             absl::StrCat("its input could not be put together: ", error));
-      continue;
-    }
-    step.input = event.root;
-    if (step.status == StepStatus::kAssigned) {
-      GrantIfPossible(*record, index);
-    } else {
-      Enqueue(*record, index);
-    }
-  }
-  return absl::OkStatus();
-}
-
-void Core::Impl::NoteConflicts(BuildRecord& record, const std::vector<Conflict>& conflicts) {
-  for (const Conflict& conflict : conflicts) {
-    if (record.conflicts.size() > kMaxConflictWarnings) return;
-    if (!record.conflicts.emplace(conflict.earlier_step, conflict.later_step, conflict.path)
-             .second) {
-      continue;
-    }
-    Touch(record);
-    record.build.warnings.push_back(
-        record.conflicts.size() > kMaxConflictWarnings
-            ? absl::StrCat("there are more than ", kMaxConflictWarnings,
-                           " such conflicts; the others are not listed")
-            : absl::StrCat("steps \"", conflict.earlier_step, "\" and \"", conflict.later_step,
-                           "\" both wrote ", conflict.path, "; \"", conflict.later_step,
-                           "\" won (it is later in the order)"));
-  }
 }
 
 }  // namespace rally::core

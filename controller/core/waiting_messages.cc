@@ -59,7 +59,9 @@ void Core::Impl::ExplainWaiting(BuildRecord& record, int index) {
       return;
     }
     case StepStatus::kAssigned:
-      if (step.cancelling) {
+      if (step.agent_lost) {
+        step.message = DescribeLoss(record, index);
+      } else if (step.cancelling) {
         step.message = absl::StrCat("is being stopped on ", step.agent);
       } else if (step.granted) {
         step.message = absl::StrCat("starts on ", step.agent);
@@ -73,7 +75,11 @@ void Core::Impl::ExplainWaiting(BuildRecord& record, int index) {
       }
       return;
     case StepStatus::kRunning:
-      step.message = step.cancelling ? absl::StrCat("is being stopped on ", step.agent) : "";
+      if (step.agent_lost) {
+        step.message = DescribeLoss(record, index);
+      } else {
+        step.message = step.cancelling ? absl::StrCat("is being stopped on ", step.agent) : "";
+      }
       return;
     case StepStatus::kSucceeded:
     case StepStatus::kFailed:

@@ -11,7 +11,7 @@ bool LivenessWatch::Seen(const std::string& agent, bool accepts_work, absl::Time
   const bool changed =
       entry.liveness != core::Liveness::kAlive || entry.accepts_work != accepts_work;
   entry = {now, core::Liveness::kAlive, accepts_work};
-  if (changed) *event = {agent, entry.liveness, entry.accepts_work};
+  if (changed) *event = {agent, entry.liveness, entry.accepts_work, absl::ZeroDuration()};
   return changed;
 }
 
@@ -30,7 +30,7 @@ std::vector<core::AgentLivenessChanged> LivenessWatch::Check(absl::Time now) {
     }
     if (liveness == entry.liveness) continue;
     entry.liveness = liveness;
-    changes.push_back({name, liveness, entry.accepts_work});
+    changes.push_back({name, liveness, entry.accepts_work, now - entry.last_seen});
   }
   return changes;
 }

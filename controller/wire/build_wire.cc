@@ -1,5 +1,6 @@
 #include "controller/wire/build_wire.h"
 
+#include <string>
 #include <utility>
 
 #include "common/pipeline/image_reference.h"
@@ -88,6 +89,21 @@ void FillStep(const core::Build& build, const core::Step& from, v1::Step& to) {
   *to.mutable_timeout() = wire::ToProto(from.definition.timeout);
   SetTime(from.started_at, &v1::Step::mutable_started_at, to);
   SetTime(from.ended_at, &v1::Step::mutable_ended_at, to);
+  for (int handler : from.handled_by) {
+    to.add_handled_by(build.steps[handler].definition.spec.id);
+  }
+}
+
+core::Rerun FromPipeline(pipeline::Rerun rerun) {
+  switch (rerun) {
+    case pipeline::Rerun::kSafe:
+      return core::Rerun::kSafe;
+    case pipeline::Rerun::kExclusive:
+      return core::Rerun::kExclusive;
+    case pipeline::Rerun::kNever:
+      return core::Rerun::kNever;
+  }
+  return core::Rerun::kNever;
 }
 
 }  // namespace
@@ -156,6 +172,9 @@ v1::ControllerMessage ToProto(const core::SendStartGrant& command, int64_t epoch
   grant->set_epoch(epoch);
   *grant->mutable_input() = wire::ToProto(command.input);
   *grant->mutable_timeout_left() = wire::ToProto(command.timeout_left);
+  if (command.exclusive_lease > absl::ZeroDuration()) {
+    *grant->mutable_exclusive_lease() = wire::ToProto(command.exclusive_lease);
+  }
   return message;
 }
 
@@ -179,19 +198,24 @@ v1::ControllerMessage ToProto(const core::SendResultAck& command) {
 absl::StatusOr<core::StepDefinition> FromPipeline(const pipeline::Step& step) {
   core::StepDefinition definition;
   definition.spec.id = step.id;
-  if (pipeline::IsOciPath(step.image)) {
-    definition.spec.image = step.image;
+  const bool resolved = !step.command.image.empty();
+  const std::string& image = resolved ? step.command.image : step.image;
+  if (pipeline::IsOciPath(image)) {
+    definition.spec.image = image;
   } else {
-    auto reference = pipeline::ParseImageReference(step.image);
+    auto reference = pipeline::ParseImageReference(image);
     if (!reference.ok()) return reference.status();
     definition.spec.image = reference->ToString();
   }
-  definition.spec.args = step.args;
-  definition.spec.entry_point = step.entry_point;
+  definition.spec.args = resolved ? step.command.args : step.args;
+  definition.spec.entry_point = resolved ? step.command.entry_point : step.entry_point;
   definition.spec.envs = step.envs;
   definition.spec.work_dir = step.work_dir;
   definition.dependencies = step.dependencies;
   definition.timeout = step.timeout;
+  if (step.exited_with.has_value()) definition.exited_with = *step.exited_with;
+  if (step.exited_without.has_value()) definition.exited_without = *step.exited_without;
+  definition.rerun = FromPipeline(step.rerun);
   return definition;
 }
 

@@ -1,7 +1,10 @@
 #ifndef RALLY_CONTROLLER_WIRE_BUILD_WIRE_H_
 #define RALLY_CONTROLLER_WIRE_BUILD_WIRE_H_
 
+#include <cstdint>
+
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/pipeline/model.h"
 #include "controller/core/agent_table.h"
 #include "controller/core/build.h"
@@ -22,8 +25,8 @@ v1::ControllerMessage ToProto(const core::SendStartGrant& command, int64_t epoch
 v1::ControllerMessage ToProto(const core::SendCancel& command, int64_t epoch, absl::Duration grace);
 v1::ControllerMessage ToProto(const core::SendResultAck& command);
 
-// A parsed step as the core takes it: images normalised. InvalidArgument for an image reference
-// that the parser should have refused.
+// A step as the core takes it, of a pipeline that the parser accepted. InvalidArgument for an image
+// reference that the parser should have refused.
 absl::StatusOr<core::StepDefinition> FromPipeline(const pipeline::Step& step);
 
 }  // namespace rally::wire

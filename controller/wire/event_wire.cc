@@ -93,12 +93,27 @@ core::AttemptReportState FromProto(v1::AttemptState state) {
   }
 }
 
+// A class that this version doesn't know is taken for the most careful one.
+core::Rerun RerunFromProto(int rerun) {
+  switch (rerun) {
+    case static_cast<int>(core::Rerun::kSafe):
+      return core::Rerun::kSafe;
+    case static_cast<int>(core::Rerun::kExclusive):
+      return core::Rerun::kExclusive;
+    default:
+      return core::Rerun::kNever;
+  }
+}
+
 // Writes one event into the journal's message.
 struct Writer {
   v1::JournalEvent& out;
 
   void operator()(const core::ControllerStarted& event) {
-    out.mutable_controller_started()->set_epoch(event.epoch);
+    auto* to = out.mutable_controller_started();
+    to->set_epoch(event.epoch);
+    *to->mutable_exclusive_lease() = wire::ToProto(event.exclusive_lease);
+    *to->mutable_unknown_after() = wire::ToProto(event.unknown_after);
   }
 
   void operator()(const core::BuildSubmitted& event) {
@@ -114,9 +129,14 @@ struct Writer {
       *definition->mutable_spec() = wire::ToProto(step.spec);
       for (int dependency : step.dependencies) definition->add_dependencies(dependency);
       *definition->mutable_timeout() = wire::ToProto(step.timeout);
+      for (int code : step.exited_with) definition->add_exited_with(code);
+      for (int code : step.exited_without) definition->add_exited_without(code);
+      definition->set_rerun(static_cast<int>(step.rerun));
     }
     for (const std::string& warning : event.warnings) to->add_warnings(warning);
     to->mutable_labels()->insert(event.labels.begin(), event.labels.end());
+    to->set_fail_on_conflict(event.fail_on_conflict);
+    to->set_fail_fast(event.fail_fast);
   }
 
   void operator()(const core::AgentConnected& event) {
@@ -146,6 +166,7 @@ struct Writer {
     to->set_agent(event.agent);
     to->set_liveness(static_cast<int>(event.liveness));
     to->set_accepts_work(event.accepts_work);
+    *to->mutable_silent_for() = wire::ToProto(event.silent_for);
   }
 
   void operator()(const core::AttemptPrepared& event) {
@@ -226,12 +247,19 @@ core::BuildSubmitted FromProto(const v1::JournalEvent::BuildSubmitted& proto) {
   event.total_timeout = wire::FromProto(proto.total_timeout());
   event.steps.reserve(proto.steps_size());
   for (const auto& step : proto.steps()) {
-    event.steps.push_back({wire::FromProto(step.spec()),
-                           {step.dependencies().begin(), step.dependencies().end()},
-                           wire::FromProto(step.timeout())});
+    core::StepDefinition definition;
+    definition.spec = wire::FromProto(step.spec());
+    definition.dependencies.assign(step.dependencies().begin(), step.dependencies().end());
+    definition.timeout = wire::FromProto(step.timeout());
+    definition.exited_with.assign(step.exited_with().begin(), step.exited_with().end());
+    definition.exited_without.assign(step.exited_without().begin(), step.exited_without().end());
+    definition.rerun = RerunFromProto(step.rerun());
+    event.steps.push_back(std::move(definition));
   }
   event.warnings.assign(proto.warnings().begin(), proto.warnings().end());
   event.labels.insert(proto.labels().begin(), proto.labels().end());
+  event.fail_on_conflict = proto.fail_on_conflict();
+  event.fail_fast = proto.fail_fast();
   return event;
 }
 
@@ -250,7 +278,9 @@ core::TreeJoined FromProto(const v1::JournalEvent::TreeJoined& proto) {
 absl::StatusOr<core::Event> EventFromProto(const v1::JournalEvent& proto) {
   switch (proto.event_case()) {
     case v1::JournalEvent::kControllerStarted:
-      return core::ControllerStarted{proto.controller_started().epoch()};
+      return core::ControllerStarted{proto.controller_started().epoch(),
+                                     wire::FromProto(proto.controller_started().exclusive_lease()),
+                                     wire::FromProto(proto.controller_started().unknown_after())};
     case v1::JournalEvent::kBuildSubmitted:
       return FromProto(proto.build_submitted());
     case v1::JournalEvent::kAgentConnected:
@@ -263,7 +293,8 @@ absl::StatusOr<core::Event> EventFromProto(const v1::JournalEvent& proto) {
       if (liveness < 0 || liveness > static_cast<int>(core::Liveness::kLost)) break;
       return core::AgentLivenessChanged{proto.agent_liveness().agent(),
                                         static_cast<core::Liveness>(liveness),
-                                        proto.agent_liveness().accepts_work()};
+                                        proto.agent_liveness().accepts_work(),
+                                        wire::FromProto(proto.agent_liveness().silent_for())};
     }
     case v1::JournalEvent::kAttemptPrepared:
       return wire::FromProto(proto.attempt_prepared().agent(), proto.attempt_prepared().report());
