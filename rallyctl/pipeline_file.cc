@@ -1,9 +1,8 @@
 #include "rallyctl/pipeline_file.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
+#include <unistd.h>
+
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/pipeline/diagnostic.h"
@@ -22,33 +21,51 @@ std::string PipelineFile::Folder() const {
   return slash == 0 ? "/" : name.substr(0, slash);
 }
 
+const std::string& PipelineFile::NameOf(const pipeline::Diagnostic& diagnostic) const {
+  return diagnostic.file.empty() ? name : diagnostic.file;
+}
+
+absl::string_view PipelineFile::TextOf(const pipeline::Diagnostic& diagnostic) const {
+  if (diagnostic.file.empty()) return text;
+  for (const pipeline::ValuesFile& values : parameters.values_files) {
+    if (values.name == diagnostic.file) return values.text;
+  }
+  return "";
+}
+
 std::string PipelineFile::FormatFindings(bool caret) const {
   std::string findings;
   for (const pipeline::Diagnostic& diagnostic : parsed.diagnostics) {
-    absl::StrAppend(&findings, pipeline::Format(diagnostic, name, text, caret), "\n");
+    absl::StrAppend(&findings,
+                    pipeline::Format(diagnostic, NameOf(diagnostic), TextOf(diagnostic), caret),
+                    "\n");
   }
   return findings;
 }
 
-absl::StatusOr<PipelineFile> ReadPipelineFile(const std::string& path) {
+absl::StatusOr<PipelineFile> ReadPipelineText(const std::string& path) {
   PipelineFile file;
-  const bool from_stdin = path == "-";
-  file.name = from_stdin ? "<stdin>" : path;
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream(
-      from_stdin ? stdin : std::fopen(path.c_str(), "re"),
-      from_stdin ? [](std::FILE*) { return 0; } : [](std::FILE* f) { return std::fclose(f); });
-  if (stream == nullptr) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("cannot read the pipeline ", path, ": ", std::strerror(errno),
-                     errno == ENOENT ? "; -f names another file" : ""));
+  file.name = path == "-" ? "<stdin>" : path;
+  auto text = ReadInput("the pipeline", path, kMaxReadBytes);
+  if (!text.ok()) {
+    return access(path.c_str(), F_OK) == 0
+               ? text.status()
+               : absl::InvalidArgumentError(
+                     absl::StrCat(text.status().message(), "; -f names another file"));
   }
-  file.text.resize(kMaxReadBytes);
-  file.text.resize(std::fread(&file.text[0], 1, file.text.size(), stream.get()));
-  if (std::ferror(stream.get()) != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("cannot read the pipeline ", path, ": ", std::strerror(errno)));
-  }
-  file.parsed = pipeline::Parse(file.text);
+  file.text = *std::move(text);
+  return file;
+}
+
+void ParsePipeline(const PipelineInputs& inputs, PipelineFile* file) {
+  file->parameters = inputs.parameters;
+  file->parsed = pipeline::Parse(file->text, inputs.parameters, inputs.options);
+}
+
+absl::StatusOr<PipelineFile> ReadPipelineFile(const std::string& path,
+                                              const PipelineInputs& inputs) {
+  auto file = ReadPipelineText(path);
+  if (file.ok()) ParsePipeline(inputs, &*file);
   return file;
 }
 

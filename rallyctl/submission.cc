@@ -9,10 +9,12 @@
 #include <utility>
 
 #include "absl/random/random.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/blob/capture_directory.h"
 #include "common/blob/cas_client.h"
+#include "rallyctl/git_facts.h"
 #include "rallyctl/render/text.h"
 
 namespace rally::rallyctl {
@@ -77,14 +79,7 @@ absl::Status Upload(Invocation& invocation, blob::BlobStore& store,
   return absl::OkStatus();
 }
 
-}  // namespace
-
-std::string RandomKey() {
-  absl::BitGen random;
-  return absl::StrCat(absl::Hex(absl::Uniform<uint64_t>(random), absl::kZeroPad16),
-                      absl::Hex(absl::Uniform<uint64_t>(random), absl::kZeroPad16));
-}
-
+// The file that the flags mean.
 std::string PipelinePathOf(const SubmissionFlags& flags) {
   static constexpr char kName[] = "rally.toml";
   if (!flags.file.empty()) return flags.file;
@@ -95,10 +90,64 @@ std::string PipelinePathOf(const SubmissionFlags& flags) {
   return kName;
 }
 
+std::string ContextOf(const SubmissionFlags& flags, const PipelineFile& pipeline) {
+  return flags.context.empty() ? pipeline.Folder() : flags.context;
+}
+
+// What --build gives stands.
+void AddGitFacts(const GitFacts& facts, pipeline::Parameters* parameters) {
+  const std::pair<const char*, const std::string*> known[] = {{"Branch", &facts.branch},
+                                                              {"Commit", &facts.commit},
+                                                              {"Tag", &facts.tag},
+                                                              {"Repository", &facts.repository}};
+  for (const auto& [name, value] : known) {
+    if (!value->empty()) parameters->build.emplace(name, *value);
+  }
+}
+
+void SetParameters(const pipeline::Parameters& parameters, v1::SubmitRequest* request) {
+  for (const pipeline::ValuesFile& file : parameters.values_files) {
+    v1::ValuesFile& values = *request->add_values_files();
+    values.set_name(file.name);
+    values.set_text(file.text);
+  }
+  for (const std::string& set : parameters.sets) request->add_set(set);
+  for (const auto& [name, value] : parameters.build) {
+    (*request->mutable_build_parameters())[name] = value;
+  }
+}
+
+}  // namespace
+
+std::string RandomKey() {
+  absl::BitGen random;
+  return absl::StrCat(absl::Hex(absl::Uniform<uint64_t>(random), absl::kZeroPad16),
+                      absl::Hex(absl::Uniform<uint64_t>(random), absl::kZeroPad16));
+}
+
+void AddSubmissionFlags(CLI::App* command, SubmissionFlags* flags) {
+  command->add_option("-f,--file", flags->file,
+                      "The pipeline (rally.toml here, or in the context; - reads stdin)");
+  command->add_option("--context", flags->context,
+                      "The folder that the steps start with (the pipeline's own)");
+  AddPipelineFlags(command, &flags->pipeline);
+  command->add_flag("--fail-fast", flags->fail_fast, "End the build with the first failed step");
+}
+
+absl::StatusOr<PipelineFile> ReadSubmission(const SubmissionFlags& flags, PipelineInputs inputs) {
+  auto file = ReadPipelineText(PipelinePathOf(flags));
+  if (!file.ok()) return file.status();
+  if (absl::StrContains(file->text, "{{")) {
+    AddGitFacts(ReadGitFacts(ContextOf(flags, *file)), &inputs.parameters);
+  }
+  ParsePipeline(inputs, &*file);
+  return file;
+}
+
 absl::StatusOr<v1::SubmitResponse> SubmitBuild(Invocation& invocation, Connection& connection,
                                                const PipelineFile& pipeline,
                                                const SubmissionFlags& flags) {
-  const std::string context = flags.context.empty() ? pipeline.Folder() : flags.context;
+  const std::string context = ContextOf(flags, pipeline);
   blob::CaptureOptions options;
   options.stat_cache_file = StatCacheFile(context);
   auto tree = blob::CaptureDirectory(context, options);
@@ -124,6 +173,8 @@ absl::StatusOr<v1::SubmitResponse> SubmitBuild(Invocation& invocation, Connectio
   request.mutable_context()->set_hash(tree->root.hash);
   request.mutable_context()->set_size_bytes(tree->root.size_bytes);
   request.mutable_labels()->insert(flags.labels.begin(), flags.labels.end());
+  request.set_fail_fast(flags.fail_fast);
+  SetParameters(pipeline.parameters, &request);
 
   blob::CasClient store(connection.channel(), {});
   for (int attempt = 1;; ++attempt) {

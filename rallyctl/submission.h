@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "CLI/CLI.hpp"
 #include "absl/status/statusor.h"
 #include "common/blob/blob_store.h"
 #include "rallyctl/commands/command.h"
@@ -16,10 +17,16 @@ struct SubmissionFlags {
   std::string context;  // empty: the pipeline's folder
   std::string key;      // empty: a random one
   std::map<std::string, std::string> labels;
+  PipelineFlags pipeline;
+  bool fail_fast = false;
 };
 
-// The file that the flags mean.
-std::string PipelinePathOf(const SubmissionFlags& flags);
+// The flags that `submit` and `run` share: the pipeline, its context and its parameters.
+void AddSubmissionFlags(CLI::App* command, SubmissionFlags* flags);
+
+// Reads the pipeline that the flags mean, with what its context's git repository says for the
+// templates that ask, and checks it.
+absl::StatusOr<PipelineFile> ReadSubmission(const SubmissionFlags& flags, PipelineInputs inputs);
 
 // Captures and uploads the context, and hands the build in; the answer means that it is durable.
 // Safe against answers that get lost: each try carries the same key. Says on standard error what

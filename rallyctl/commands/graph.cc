@@ -17,10 +17,18 @@ absl::StatusOr<pipeline::GraphFormat> FormatOf(const std::string& output) {
       absl::StrCat("-o ", output, ": a graph is printed as text, dot or json"));
 }
 
-absl::StatusOr<ExitStatus> Graph(Invocation& invocation, const std::string& path, bool digest) {
+struct Flags {
+  std::string file = "rally.toml";
+  PipelineFlags pipeline;
+  bool digest = false;
+};
+
+absl::StatusOr<ExitStatus> Graph(Invocation& invocation, const Flags& flags) {
   auto format = FormatOf(invocation.flags().output);
   if (!format.ok()) return format.status();
-  auto file = ReadPipelineFile(path);
+  auto inputs = ReadPipelineInputs(flags.pipeline);
+  if (!inputs.ok()) return inputs.status();
+  auto file = ReadPipelineFile(flags.file, *inputs);
   if (!file.ok()) return file.status();
   Terminal& terminal = invocation.terminal();
   if (!file->ok()) {
@@ -28,7 +36,7 @@ absl::StatusOr<ExitStatus> Graph(Invocation& invocation, const std::string& path
     return ExitStatus::kUsage;
   }
   const pipeline::Pipeline& pipeline = *file->parsed.pipeline;
-  terminal.Out(digest
+  terminal.Out(flags.digest
                    ? absl::StrCat(blob::DigestOf(pipeline::GraphDigestInput(pipeline)).hash, "\n")
                    : pipeline::RenderGraph(pipeline, *format));
   return ExitStatus::kSuccess;
@@ -37,18 +45,14 @@ absl::StatusOr<ExitStatus> Graph(Invocation& invocation, const std::string& path
 }  // namespace
 
 void AddGraph(CLI::App* app, Action* chosen) {
-  struct Flags {
-    std::string file = "rally.toml";
-    bool digest = false;
-  };
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app->add_subcommand(
       "graph", "The steps in order, what each waits for and what it sees (-o text|dot|json)");
   command->add_option("-f,--file,FILE", flags->file, "The pipeline")->capture_default_str();
+  AddPipelineFlags(command, &flags->pipeline);
   command->add_flag("--digest", flags->digest, "Print the SHA-256 of the graph's edges instead");
-  command->callback([=] {
-    *chosen = [=](Invocation& invocation) { return Graph(invocation, flags->file, flags->digest); };
-  });
+  command->callback(
+      [=] { *chosen = [=](Invocation& invocation) { return Graph(invocation, *flags); }; });
 }
 
 }  // namespace rally::rallyctl

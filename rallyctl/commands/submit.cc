@@ -1,14 +1,19 @@
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "nlohmann/json.hpp"
 #include "rallyctl/attach.h"
 #include "rallyctl/commands/command.h"
+#include "rallyctl/findings/rules.h"
 #include "rallyctl/submission.h"
 
 namespace rally::rallyctl {
 namespace {
+
+constexpr absl::Duration kAnyTimeout = absl::Hours(24 * 365);
 
 struct Flags {
   SubmissionFlags submission;
@@ -27,15 +32,32 @@ absl::Status ParseLabels(Flags* flags) {
   return absl::OkStatus();
 }
 
+// Whether all that is wrong is that verbs aren't known here: the controller may have others.
+bool IsForTheController(const PipelineFile& pipeline, const Flags& flags) {
+  if (!flags.submission.pipeline.verbs.empty()) return false;
+  for (const pipeline::Diagnostic& diagnostic : pipeline.parsed.diagnostics) {
+    const bool error = diagnostic.severity == pipeline::Severity::kError;
+    if (error && RuleId(diagnostic) != "no-image") return false;
+  }
+  return true;
+}
+
 absl::StatusOr<ExitStatus> Submit(Invocation& invocation, Flags flags) {
   if (absl::Status status = invocation.CheckTextOrJson(); !status.ok()) return status;
   if (absl::Status status = ParseLabels(&flags); !status.ok()) return status;
-  auto pipeline = ReadPipelineFile(PipelinePathOf(flags.submission));
+  auto inputs = ReadPipelineInputs(flags.submission.pipeline);
+  if (!inputs.ok()) return inputs.status();
+  // What is too long is the controller's to say.
+  inputs->options.limits.max_step_timeout = kAnyTimeout;
+  inputs->options.limits.max_total_timeout = kAnyTimeout;
+  auto pipeline = ReadSubmission(flags.submission, *std::move(inputs));
   if (!pipeline.ok()) return pipeline.status();
   Terminal& terminal = invocation.terminal();
-  terminal.Err(pipeline->FormatFindings(terminal.err_is_terminal()));
-  terminal.Flush();
-  if (!pipeline->ok()) return ExitStatus::kUsage;
+  if (pipeline->ok() || !IsForTheController(*pipeline, flags)) {
+    terminal.Err(pipeline->FormatFindings(terminal.err_is_terminal()));
+    terminal.Flush();
+    if (!pipeline->ok()) return ExitStatus::kUsage;
+  }
 
   // The connection is made while the context is read.
   auto connection = invocation.Connect();
@@ -65,10 +87,7 @@ void AddSubmit(CLI::App* app, Action* chosen) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command =
       app->add_subcommand("submit", "Hand in a pipeline with its files, and show the build");
-  command->add_option("-f,--file", flags->submission.file,
-                      "The pipeline (rally.toml here, or in the context; - reads stdin)");
-  command->add_option("--context", flags->submission.context,
-                      "The folder that the steps start with (the pipeline's own)");
+  AddSubmissionFlags(command, &flags->submission);
   command->add_option("--key", flags->submission.key,
                       "Submitting again with the same key and content gives the same build");
   command->add_option("--label", flags->labels, "NAME=VALUE that an agent must have")

@@ -154,7 +154,9 @@ bool IsOurNamespace(const agent::Options& options) {
 absl::StatusOr<ExitStatus> Run(Invocation& invocation, Flags flags) {
   if (absl::Status status = invocation.CheckTextOrJson(); !status.ok()) return status;
   if (absl::Status status = ReadAgentFlags(&flags); !status.ok()) return status;
-  auto pipeline = ReadPipelineFile(PipelinePathOf(flags.submission));
+  auto inputs = ReadPipelineInputs(flags.submission.pipeline);
+  if (!inputs.ok()) return inputs.status();
+  auto pipeline = ReadSubmission(flags.submission, *inputs);
   if (!pipeline.ok()) return pipeline.status();
   Terminal& terminal = invocation.terminal();
   terminal.Err(pipeline->FormatFindings(terminal.err_is_terminal()));
@@ -194,10 +196,7 @@ void AddRun(CLI::App* app, Action* chosen) {
   flags->agent.containerd_namespace = kOwnNamespace;
   CLI::App* command = app->add_subcommand(
       "run", "Build here, without a server, on this machine's containerd (needs root)");
-  command->add_option("-f,--file", flags->submission.file,
-                      "The pipeline (rally.toml here, or in the context; - reads stdin)");
-  command->add_option("--context", flags->submission.context,
-                      "The folder that the steps start with (the pipeline's own)");
+  AddSubmissionFlags(command, &flags->submission);
   command->add_option("--to", flags->to,
                       "Put the final workspace into this folder, over what is there");
   command->add_flag("--keep", flags->keep,
