@@ -87,7 +87,10 @@ void LiveView::OnBuild(const v1::Build& build, absl::Time now) {
       }
       view.attempt = step.attempt();
     }
-    if (view.announced == step.status()) continue;
+    if (view.announced == step.status()) {
+      ShowHandlers(i, now);
+      continue;
+    }
     if (HasEnded(step.status())) {
       view.idle_since = absl::InfiniteFuture();
       if (!view.end_is_due) view.end_due_at = now + kEndWaitsForLog;
@@ -109,6 +112,7 @@ void LiveView::ShowChange(int index, absl::Time now) {
   view.announced = step.status();
   view.end_is_due = false;
   view.end_due_at = absl::InfiniteFuture();
+  view.handlers = step.handled_by_size();
   if (options_.mode == ProgressMode::kJson) {
     ShowEvent(StepEvent(step, now));
     return;
@@ -122,6 +126,18 @@ void LiveView::ShowChange(int index, absl::Time now) {
   for (const std::string& warning : step.warnings()) {
     if (!ended) break;
     Say(absl::StrCat(PaintedId(index), " warning: ", warning));
+  }
+}
+
+// A step's end is told before the next step begins that looks at its exit code.
+void LiveView::ShowHandlers(int index, absl::Time now) {
+  const v1::Step& step = build_.steps(index);
+  if (step.handled_by_size() <= steps_[index].handlers) return;
+  steps_[index].handlers = step.handled_by_size();
+  if (options_.mode == ProgressMode::kJson) {
+    ShowEvent(StepEvent(step, now));
+  } else {
+    Say(absl::StrCat(PaintedId(index), " ", StatusAndHandlers(step)));
   }
 }
 

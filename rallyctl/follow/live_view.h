@@ -59,6 +59,7 @@ class LiveView final : public FollowListener {
   struct StepView {
     v1::StepStatus announced = v1::STEP_STATUS_UNSPECIFIED;
     int attempt = 0;
+    int handlers = 0;  // of Step::handled_by that were told of
     LineAssembler assembler;
     std::deque<std::string> last_lines;
     bool log_is_longer = false;
@@ -68,6 +69,7 @@ class LiveView final : public FollowListener {
   };
 
   void ShowChange(int step, absl::Time now);
+  void ShowHandlers(int step, absl::Time now);
   void ShowIdle(int step);
   void ShowLine(int step, const LogLine& line);
   void ShowEvent(const std::string& json);

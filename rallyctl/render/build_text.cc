@@ -50,7 +50,7 @@ std::vector<Cell> StepRow(const v1::Step& step) {
   if (step.oom_killed()) exit += " oom";
   return {
       {step.id()},
-      {std::string(Word(step.status())), ColourOf(step.status())},
+      {StatusAndHandlers(step), ColourOf(step.status())},
       {step.agent().empty() ? "-" : step.agent()},
       {exit, step.has_exit_code() && step.exit_code() != 0 ? Colour::kRed : Colour::kNone},
       {PhaseText(phases.queued())},
@@ -167,7 +167,7 @@ std::string RenderBuildPage(const v1::Build& build, absl::Time now, bool colour)
       lines.push_back(absl::StrCat(Paint("warning:", Colour::kYellow, colour), " ", warning));
     }
     absl::StrAppend(&page, "\n", Paint(step.id(), Colour::kBold, colour), " ",
-                    Paint(Word(step.status()), ColourOf(step.status()), colour), "\n");
+                    Paint(StatusAndHandlers(step), ColourOf(step.status()), colour), "\n");
     for (const std::string& line : lines) absl::StrAppend(&page, "  ", line, "\n");
   }
   if (build.warnings_size() > 0) page += "\n";
@@ -194,10 +194,11 @@ std::string RenderFailedStep(const v1::Step& step, const std::vector<std::string
                              bool log_is_longer, const std::string& build_id, bool colour) {
   const std::string more = MoreToSay(step);
   const bool more_is_all = SaysThatItTimedOut(step, more);
+  const std::string handlers = HandledBy(step);
   std::string text =
-      Paint(absl::StrCat("step ", step.id(), " ",
-                         more_is_all ? absl::string_view(more) : Word(step.status())),
+      Paint(absl::StrCat("step ", step.id(), " ", more_is_all ? more : StatusAndHandlers(step)),
             Colour::kRed, colour);
+  if (more_is_all) absl::StrAppend(&text, handlers.empty() ? "" : ", ", handlers);
   const std::string exit = DescribeExit(step);
   if (!exit.empty()) absl::StrAppend(&text, ", ", exit);
   if (!more.empty() && !more_is_all) absl::StrAppend(&text, ": ", more);
@@ -232,6 +233,8 @@ std::string DescribeChange(const v1::Step& step) {
   const std::string more = MoreToSay(step);
   const std::string why = more.empty() ? "" : absl::StrCat(": ", more);
   const std::string exit = DescribeExit(step);
+  const std::string handlers = HandledBy(step);
+  const std::string handled = handlers.empty() ? "" : absl::StrCat(", ", handlers);
   switch (step.status()) {
     case v1::STEP_STATUS_RUNNING:
       return absl::StrCat(
@@ -240,11 +243,12 @@ std::string DescribeChange(const v1::Step& step) {
     case v1::STEP_STATUS_SUCCEEDED:
       return absl::StrCat("succeeded", took);
     case v1::STEP_STATUS_FAILED:
-      return absl::StrCat("failed", took, exit.empty() ? "" : ", ", exit, why);
+      return absl::StrCat("failed", took, exit.empty() ? "" : ", ", exit, handled, why);
     case v1::STEP_STATUS_TIMED_OUT:
-      return SaysThatItTimedOut(step, more) ? more : absl::StrCat("timed out", took, why);
+      return absl::StrCat(
+          SaysThatItTimedOut(step, more) ? more : absl::StrCat("timed out", took, why), handled);
     case v1::STEP_STATUS_ERRORED:
-      return absl::StrCat("could not be run", why);
+      return absl::StrCat("could not be run", handled, why);
     case v1::STEP_STATUS_SKIPPED:
       return absl::StrCat("skipped", why);
     case v1::STEP_STATUS_CANCELLED:

@@ -48,6 +48,7 @@ std::string StepEvent(const v1::Step& step, absl::Time now) {
   if (step.has_exit_code()) json["exit_code"] = step.exit_code();
   if (step.oom_killed()) json["oom_killed"] = true;
   if (!step.message().empty()) json["message"] = step.message();
+  for (const std::string& handler : step.handled_by()) json["handled_by"].push_back(handler);
   return Line(json);
 }
 

@@ -1,5 +1,10 @@
 #include "rallyctl/render/status_words.h"
 
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
 namespace rally::rallyctl {
 
 bool HasEnded(v1::BuildStatus status) {
@@ -63,6 +68,24 @@ absl::string_view Word(v1::StepStatus status) {
     default:
       return "unknown";
   }
+}
+
+std::string HandledBy(const v1::Step& step) {
+  if (step.handled_by_size() == 0) return "";
+  constexpr int kMaxNamed = 3;
+  const int named = std::min(kMaxNamed, step.handled_by_size());
+  std::string text = absl::StrCat(
+      "handled by ",
+      absl::StrJoin(step.handled_by().begin(), step.handled_by().begin() + named, ", "));
+  if (named < step.handled_by_size()) {
+    absl::StrAppend(&text, " and ", step.handled_by_size() - named, " more");
+  }
+  return text;
+}
+
+std::string StatusAndHandlers(const v1::Step& step) {
+  const std::string handlers = HandledBy(step);
+  return absl::StrCat(Word(step.status()), handlers.empty() ? "" : ", ", handlers);
 }
 
 Colour ColourOf(v1::BuildStatus status) {
