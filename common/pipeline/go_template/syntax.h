@@ -58,6 +58,7 @@ struct Operand {
 };
 
 struct Command {
+  uint32_t end = 0;
   const Operand* first = nullptr;
   const Command* next = nullptr;
 };
