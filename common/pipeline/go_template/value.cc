@@ -1,6 +1,20 @@
 #include "common/pipeline/go_template/value.h"
 
+#include <algorithm>
+
 namespace rally::go_template {
+
+Value::Value(List value) {
+  for (const Value& element : value) depth_ = std::max(depth_, element.depth_);
+  ++depth_;
+  data_ = std::make_shared<const List>(std::move(value));
+}
+
+Value::Value(Map value) {
+  for (const auto& [key, element] : value) depth_ = std::max(depth_, element.depth_);
+  ++depth_;
+  data_ = std::make_shared<const Map>(std::move(value));
+}
 
 absl::string_view KindName(Value::Kind kind) {
   switch (kind) {

@@ -37,14 +37,19 @@ class Value {
   explicit Value(double value) : data_(value) {}
   explicit Value(std::string value)
       : data_(std::make_shared<const std::string>(std::move(value))) {}
-  explicit Value(List value) : data_(std::make_shared<const List>(std::move(value))) {}
-  explicit Value(Map value) : data_(std::make_shared<const Map>(std::move(value))) {}
+  explicit Value(List value);
+  explicit Value(Map value);
   // A literal would become a bool.
   explicit Value(const char*) = delete;
 
   Kind kind() const { return static_cast<Kind>(data_.index()); }
   bool is_nil() const { return kind() == Kind::kNil; }
   bool is_string() const { return kind() == Kind::kString; }
+
+  // How many lists and maps are inside each other: 0 for a number, 1 for a list of numbers. Whoever
+  // makes one out of others keeps to the limit, so that recursion over a value is safe.
+  int depth() const { return depth_; }
+  static constexpr int kMaxDepth = 32;
 
   // Each only for its kind.
   bool AsBool() const { return std::get<bool>(data_); }
@@ -60,6 +65,7 @@ class Value {
   std::variant<std::monostate, bool, int64_t, double, std::shared_ptr<const std::string>,
                std::shared_ptr<const List>, std::shared_ptr<const Map>>
       data_;
+  int depth_ = 0;
 };
 
 // "nil", "bool", "int", "float", "string", "list", "map": for messages.

@@ -1,0 +1,177 @@
+// sprig's functions on regular expressions. RE2 takes the same expressions as Go; the text that
+// replaces a match is Go's: $1, ${name}, $$.
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/pipeline/go_template/argument.h"
+#include "common/pipeline/go_template/bounded_text.h"
+#include "common/pipeline/go_template/function_groups.h"
+#include "common/pipeline/go_template/utf8.h"
+#include "common/pipeline/quote.h"
+#include "re2/re2.h"
+
+namespace rally::go_template {
+namespace {
+
+// Of a compiled expression with its caches. What it refuses no pipeline needs: tens of thousands of
+// repeated parts.
+constexpr int64_t kMaxMemoryBytes = int64_t{1} << 20;
+// Counted in bytes of Budget::Charge: what compiling costs at least, and for each instruction.
+constexpr size_t kCompileCost = 16 << 10;
+constexpr size_t kInstructionCost = 128;
+
+RE2::Options Options() {
+  RE2::Options options;
+  options.set_log_errors(false);
+  options.set_max_mem(kMaxMemoryBytes);
+  return options;
+}
+
+re2::StringPiece Piece(absl::string_view text) { return {text.data(), text.size()}; }
+
+absl::Status CheckCompiled(const RE2& regex, absl::string_view text, Budget* budget) {
+  if (!regex.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(pipeline::Quote(text), " is no regular expression: ", regex.error()));
+  }
+  return budget->Charge(kInstructionCost * static_cast<size_t>(regex.ProgramSize()));
+}
+
+// A search touches each byte once, and in the worst case each instruction for each byte.
+absl::Status ChargeSearch(const RE2& regex, size_t bytes, Budget* budget) {
+  return budget->Charge(bytes * (2 + static_cast<size_t>(regex.ProgramSize())));
+}
+
+// regexMatch EXPRESSION TEXT
+absl::StatusOr<Value> RegexMatch(Arguments arguments, Budget* budget) {
+  const auto strings = StringArguments<2>(arguments);
+  if (!strings.ok()) return strings.status();
+  const auto [expression, text] = *strings;
+  if (absl::Status charged = budget->Charge(kCompileCost + expression.size()); !charged.ok()) {
+    return charged;
+  }
+  const RE2 regex(Piece(expression), Options());
+  if (absl::Status usable = CheckCompiled(regex, expression, budget); !usable.ok()) return usable;
+  if (absl::Status charged = ChargeSearch(regex, text.size(), budget); !charged.ok()) {
+    return charged;
+  }
+  return Value(RE2::PartialMatch(Piece(text), regex));
+}
+
+// What replaces the matches of one expression.
+class Replacement {
+ public:
+  Replacement(absl::string_view text, const RE2& regex) : groups_(regex.NamedCapturingGroups()) {
+    while (!text.empty()) {
+      const size_t dollar = text.find('$');
+      parts_.push_back({text.substr(0, dollar), kNoGroup});
+      if (dollar == absl::string_view::npos) break;
+      text.remove_prefix(dollar + 1);
+      if (absl::ConsumePrefix(&text, "$")) {
+        parts_.push_back({"$", kNoGroup});
+      } else {
+        parts_.push_back(ReadGroup(&text));
+      }
+    }
+  }
+
+  void Append(const std::vector<re2::StringPiece>& match, BoundedText* out) const {
+    for (const Part& part : parts_) {
+      out->Append(part.literal);
+      if (part.group < 0 || static_cast<size_t>(part.group) >= match.size()) continue;
+      const re2::StringPiece group = match[static_cast<size_t>(part.group)];
+      out->Append(absl::string_view(group.data(), group.size()));
+    }
+  }
+
+ private:
+  static constexpr int kNoGroup = -1;
+
+  struct Part {
+    absl::string_view literal;
+    int group;
+  };
+
+  // Behind a "$". A name is as long as it can be: $1x is the group "1x". What is no name stays, and
+  // what names no group is empty.
+  Part ReadGroup(absl::string_view* text) const {
+    absl::string_view rest = *text;
+    const bool in_braces = absl::ConsumePrefix(&rest, "{");
+    size_t size = 0;
+    while (size < rest.size() &&
+           (absl::ascii_isalnum(static_cast<unsigned char>(rest[size])) || rest[size] == '_')) {
+      ++size;
+    }
+    const absl::string_view name = rest.substr(0, size);
+    rest.remove_prefix(size);
+    if (name.empty() || (in_braces && !absl::ConsumePrefix(&rest, "}"))) return {"$", kNoGroup};
+    *text = rest;
+    const auto named = groups_.find(std::string(name));
+    if (named != groups_.end()) return {"", named->second};
+    int number = kNoGroup;
+    const bool is_number = name.find_first_not_of("0123456789") == absl::string_view::npos &&
+                           (name.size() == 1 || name[0] != '0') && absl::SimpleAtoi(name, &number);
+    return {"", is_number ? number : kNoGroup};
+  }
+
+  const std::map<std::string, int>& groups_;
+  std::vector<Part> parts_;
+};
+
+// regexReplaceAll EXPRESSION TEXT REPLACEMENT
+absl::StatusOr<Value> RegexReplaceAll(Arguments arguments, Budget* budget) {
+  const auto strings = StringArguments<3>(arguments);
+  if (!strings.ok()) return strings.status();
+  const auto [expression, text, replacement_text] = *strings;
+  if (absl::Status charged =
+          budget->Charge(kCompileCost + expression.size() + replacement_text.size());
+      !charged.ok()) {
+    return charged;
+  }
+  const RE2 regex(Piece(expression), Options());
+  if (absl::Status usable = CheckCompiled(regex, expression, budget); !usable.ok()) return usable;
+
+  const Replacement replacement(replacement_text, regex);
+  std::vector<re2::StringPiece> match(static_cast<size_t>(regex.NumberOfCapturingGroups()) + 1);
+  BoundedText replaced(budget);
+  size_t search_at = 0;
+  size_t copied_to = 0;
+  while (search_at <= text.size() && !replaced.failed()) {
+    if (absl::Status charged = ChargeSearch(regex, text.size() - search_at, budget);
+        !charged.ok()) {
+      return charged;
+    }
+    if (!regex.Match(Piece(text), search_at, text.size(), RE2::UNANCHORED, match.data(),
+                     static_cast<int>(match.size()))) {
+      break;
+    }
+    const auto begin = static_cast<size_t>(match[0].data() - text.data());
+    const size_t end = begin + match[0].size();
+    replaced.Append(text.substr(copied_to, begin - copied_to));
+    // An empty match right behind another match is none.
+    if (end > copied_to || begin == 0) replacement.Append(match, &replaced);
+    copied_to = end;
+    // At least a character further, also behind an empty match.
+    const size_t size = search_at < text.size() ? FirstCharacter(text.substr(search_at)).size : 1;
+    search_at = std::max(end, search_at + size);
+  }
+  replaced.Append(text.substr(copied_to));
+  return replaced.Finish();
+}
+
+constexpr Function kFunctions[] = {
+    {"regexMatch", 2, 2, RegexMatch},
+    {"regexReplaceAll", 3, 3, RegexReplaceAll},
+};
+
+}  // namespace
+
+absl::Span<const Function> RegexFunctions() { return kFunctions; }
+
+}  // namespace rally::go_template
