@@ -17,6 +17,14 @@ void DiagnosticList::Warning(Position at, std::string message) {
   diagnostics_.push_back({Severity::kWarning, at.line, at.column, std::move(message)});
 }
 
+void DiagnosticList::AddAll(const DiagnosticList& found, absl::string_view file) {
+  error_count_ += found.error_count_;
+  for (Diagnostic diagnostic : found.diagnostics_) {
+    diagnostic.file = std::string(file);
+    diagnostics_.push_back(std::move(diagnostic));
+  }
+}
+
 std::vector<Diagnostic> DiagnosticList::Sorted() const {
   std::vector<const Diagnostic*> sorted;
   sorted.reserve(diagnostics_.size());
@@ -24,7 +32,8 @@ std::vector<Diagnostic> DiagnosticList::Sorted() const {
   // The message is part of the order, so that equal files give equal lists whatever order a hash
   // map handed its keys out in.
   std::sort(sorted.begin(), sorted.end(), [](const Diagnostic* a, const Diagnostic* b) {
-    return std::tie(a->line, a->column, a->message) < std::tie(b->line, b->column, b->message);
+    return std::tie(a->file, a->line, a->column, a->message) <
+           std::tie(b->file, b->line, b->column, b->message);
   });
 
   std::vector<Diagnostic> shown;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "common/pipeline/diagnostic.h"
 
 namespace rally::pipeline {
@@ -25,10 +26,13 @@ class DiagnosticList {
   void Error(Position at, std::string message);
   void Warning(Position at, std::string message);
 
+  // Takes over what was found in another file, under that file's name.
+  void AddAll(const DiagnosticList& found, absl::string_view file);
+
   int error_count() const { return error_count_; }
 
-  // By line, then column. At most kMaxShown errors and as many warnings; what is left out is
-  // counted at the end, on line 0 ("3 more errors").
+  // By file, the pipeline's own first, then by line and column. At most kMaxShown errors and as
+  // many warnings; what is left out is counted at the end, on line 0 ("3 more errors").
   std::vector<Diagnostic> Sorted() const;
 
  private:

@@ -49,6 +49,15 @@ void AppendUtf8(char32_t code, std::string* text) {
   }
 }
 
+bool IsValidUtf8(absl::string_view text) {
+  while (!text.empty()) {
+    const Utf8Character character = FirstCharacter(text);
+    if (!character.valid) return false;
+    text.remove_prefix(character.size);
+  }
+  return true;
+}
+
 size_t CountCharacters(absl::string_view text) {
   size_t count = 0;
   for (; !text.empty(); ++count) text.remove_prefix(FirstCharacter(text).size);

@@ -24,6 +24,8 @@ Utf8Character FirstCharacter(absl::string_view text);
 // What is neither a character nor encodable becomes the replacement character.
 void AppendUtf8(char32_t code, std::string* text);
 
+bool IsValidUtf8(absl::string_view text);
+
 // Bytes that belong to no character count as one each.
 size_t CountCharacters(absl::string_view text);
 
