@@ -1,6 +1,5 @@
 #include "common/pipeline/verb_table.h"
 
-#include <algorithm>
 #include <optional>
 #include <utility>
 
