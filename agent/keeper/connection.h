@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <string>
 
-#include "agent/keeper/file_descriptor.h"
 #include "agent/keeper/protocol.h"
+#include "common/file_descriptor.h"
 
 namespace rally::keeper {
 

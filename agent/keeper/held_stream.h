@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/keeper/file_descriptor.h"
+#include "common/file_descriptor.h"
 
 namespace rally::keeper {
 

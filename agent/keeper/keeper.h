@@ -8,9 +8,9 @@
 #include <string_view>
 
 #include "agent/keeper/connection.h"
-#include "agent/keeper/file_descriptor.h"
 #include "agent/keeper/held_attempt.h"
 #include "agent/keeper/protocol.h"
+#include "common/file_descriptor.h"
 
 namespace rally::keeper {
 

@@ -88,7 +88,7 @@ int main(int argc, char** argv) {
   std::signal(SIGINT, SIG_IGN);
 
   SingleInstance instance(arguments.socket_path);
-  rally::keeper::FileDescriptor listener;
+  rally::FileDescriptor listener;
   SingleInstance::Result result = instance.Acquire();
   if (result == SingleInstance::Result::kTaken) {
     std::fprintf(stderr, "another keeper has %s\n", arguments.socket_path.c_str());

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "agent/keeper/file_descriptor.h"
+#include "common/file_descriptor.h"
 
 namespace rally::keeper {
 

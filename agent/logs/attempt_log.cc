@@ -60,7 +60,7 @@ absl::StatusOr<std::unique_ptr<AttemptLog>> AttemptLog::Start(KeeperClient* keep
       RecordFile::Open(options.spool_path, spool_options);
   if (!spool.ok()) return spool.status();
   const bool fresh = (*spool)->created();
-  keeper::FileDescriptor wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  FileDescriptor wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return absl::ErrnoToStatus(errno, "making an eventfd");
   auto attempt_log =
       absl::WrapUnique(new AttemptLog(keeper, options, *std::move(spool), std::move(wake)));
@@ -86,7 +86,7 @@ absl::StatusOr<std::unique_ptr<AttemptLog>> AttemptLog::Start(KeeperClient* keep
 }
 
 AttemptLog::AttemptLog(KeeperClient* keeper, const Options& options,
-                       std::unique_ptr<RecordFile> spool, keeper::FileDescriptor wake)
+                       std::unique_ptr<RecordFile> spool, FileDescriptor wake)
     : keeper_(keeper),
       options_(options),
       spool_(std::move(spool)),

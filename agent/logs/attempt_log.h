@@ -11,10 +11,10 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "agent/keeper/file_descriptor.h"
 #include "agent/logs/keeper_client.h"
 #include "agent/logs/line_spooler.h"
 #include "agent/logs/masker.h"
+#include "common/file_descriptor.h"
 #include "common/log/record_file.h"
 
 namespace rally::logs {
@@ -73,7 +73,7 @@ class AttemptLog {
 
  private:
   AttemptLog(KeeperClient* keeper, const Options& options, std::unique_ptr<log::RecordFile> spool,
-             keeper::FileDescriptor wake);
+             FileDescriptor wake);
 
   // Connects and attaches. `fresh` when the keeper can't have held the attempt before.
   absl::StatusOr<std::unique_ptr<KeeperConnection>> Attach(bool fresh);
@@ -94,7 +94,7 @@ class AttemptLog {
   KeeperClient* const keeper_;  // Outlives this.
   const Options options_;
   const std::unique_ptr<log::RecordFile> spool_;
-  const keeper::FileDescriptor wake_;  // An eventfd that ends the thread's poll().
+  const FileDescriptor wake_;  // An eventfd that ends the thread's poll().
 
   // The thread's own, and Start()'s before the thread exists.
   LineSpooler spooler_;

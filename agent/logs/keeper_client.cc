@@ -23,7 +23,6 @@
 namespace rally::logs {
 namespace {
 
-using keeper::FileDescriptor;
 
 constexpr size_t kMaxComplaintBytes = 4096;
 

@@ -188,7 +188,7 @@ TEST_F(KeeperClientTest, GarbageClosesItsConnectionAndHarmsNothingElse) {
     inputs.push_back(i % 2 == 0 ? hello + bytes + std::string(8, '\xff') : bytes + "12345678");
   }
   for (const std::string& input : inputs) {
-    keeper::FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const keeper::SocketAddress address(step_.keeper()->socket_path());
     ASSERT_EQ(connect(socket.get(), address.get(), address.size()), 0);
     ASSERT_EQ(send(socket.get(), input.data(), input.size(), MSG_NOSIGNAL),

@@ -57,7 +57,7 @@ absl::StatusOr<std::string> ParseReply(absl::string_view payload) {
 
 absl::StatusOr<std::unique_ptr<KeeperConnection>> KeeperConnection::Connect(
     const std::string& socket_path, absl::Duration timeout) {
-  keeper::FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return absl::ErrnoToStatus(errno, "making a socket");
   // connect() waits when the keeper's backlog is full; this is what bounds it.
   const timeval limit = absl::ToTimeval(timeout);
@@ -75,7 +75,7 @@ absl::StatusOr<std::unique_ptr<KeeperConnection>> KeeperConnection::Connect(
   return connection;
 }
 
-KeeperConnection::KeeperConnection(keeper::FileDescriptor socket, absl::Duration timeout)
+KeeperConnection::KeeperConnection(FileDescriptor socket, absl::Duration timeout)
     : socket_(std::move(socket)), timeout_(timeout), buffer_(kReceiveBytes) {}
 
 absl::Status KeeperConnection::Greet() {

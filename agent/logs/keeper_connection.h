@@ -11,8 +11,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "agent/keeper/file_descriptor.h"
 #include "agent/keeper/protocol.h"
+#include "common/file_descriptor.h"
 #include "common/log/record.h"
 
 namespace rally::logs {
@@ -56,14 +56,14 @@ class KeeperConnection {
   bool Closed() const;
 
  private:
-  KeeperConnection(keeper::FileDescriptor socket, absl::Duration timeout);
+  KeeperConnection(FileDescriptor socket, absl::Duration timeout);
 
   absl::Status Greet();
   // Sends `request` and waits for the reply; returns what follows the message in it.
   absl::StatusOr<std::string> Call(const std::string& request);
   absl::Status Wait(short events, absl::Time deadline);
 
-  keeper::FileDescriptor socket_;
+  FileDescriptor socket_;
   const absl::Duration timeout_;
   keeper::FrameParser parser_;
   std::vector<char> buffer_;

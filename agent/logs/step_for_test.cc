@@ -65,13 +65,13 @@ AttemptLog::Options StepForTest::options() const {
 
 void StepForTest::OpenWriters() {
   const AttemptLog::Options names = options();
-  writers_[0] = keeper::FileDescriptor(open(names.stdout_fifo.c_str(), O_WRONLY | O_CLOEXEC));
-  writers_[1] = keeper::FileDescriptor(open(names.stderr_fifo.c_str(), O_WRONLY | O_CLOEXEC));
+  writers_[0] = FileDescriptor(open(names.stdout_fifo.c_str(), O_WRONLY | O_CLOEXEC));
+  writers_[1] = FileDescriptor(open(names.stderr_fifo.c_str(), O_WRONLY | O_CLOEXEC));
   EXPECT_TRUE(writers_[0].valid() && writers_[1].valid());
 }
 
 void StepForTest::CloseWriters() {
-  for (keeper::FileDescriptor& writer : writers_) writer.Close();
+  for (FileDescriptor& writer : writers_) writer.Close();
 }
 
 void StepForTest::Write(log::Stream stream, absl::string_view bytes) const {
@@ -112,7 +112,7 @@ int StepForTest::KeeperPid() const {
     int pid;
     if (!absl::SimpleAtoi(entry->d_name, &pid)) continue;
     // Not by a stream: it throws when the process ends in between.
-    const keeper::FileDescriptor file(
+    const FileDescriptor file(
         open(absl::StrCat("/proc/", pid, "/cmdline").c_str(), O_RDONLY | O_CLOEXEC));
     std::string command(4096, '\0');
     command.resize(std::max<ssize_t>(0, read(file.get(), &command[0], command.size())));

@@ -6,9 +6,9 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "agent/keeper/file_descriptor.h"
 #include "agent/logs/attempt_log.h"
 #include "agent/logs/keeper_client.h"
+#include "common/file_descriptor.h"
 #include "common/log/record_file.h"
 
 namespace rally::logs {
@@ -41,7 +41,7 @@ class StepForTest {
  private:
   std::string directory_;
   std::unique_ptr<KeeperClient> keeper_;
-  std::array<keeper::FileDescriptor, log::kStreams> writers_;
+  std::array<FileDescriptor, log::kStreams> writers_;
 };
 
 // All bytes of one stream in a log, after checking that its records follow each other.

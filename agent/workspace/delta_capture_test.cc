@@ -11,11 +11,11 @@
 #include <optional>
 #include <string>
 
-#include "agent/workspace/file_descriptor.h"
 #include "agent/workspace/workspace_fixture.h"
 #include "common/blob/directory.h"
 #include "common/blob/directory_reader.h"
 #include "common/blob/memory_blob_store.h"
+#include "common/file_descriptor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "agent/workspace/open_beneath.h"
 #include "common/blob/delta.h"
 #include "common/blob/directory.h"
+#include "common/blob/open_beneath.h"
 
 namespace rally::workspace {
 namespace {
@@ -91,7 +91,7 @@ absl::StatusOr<int64_t> UploadDelta(int upper, const CapturedDelta& delta, blob:
       return absl::InternalError("the blob store misses a blob that it wasn't asked about");
     }
     files.push_back({digest, [upper, path = path->second]() -> absl::StatusOr<int> {
-                       auto file = OpenBeneath(upper, *path, O_RDONLY | O_NONBLOCK);
+                       auto file = blob::OpenBeneath(upper, *path, O_RDONLY | O_NONBLOCK);
                        if (!file.ok()) return file.status();
                        return file->Release();
                      }});

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "agent/workspace/file_descriptor.h"
 #include "common/blob/file_digest.h"
+#include "common/file_descriptor.h"
 
 namespace rally::workspace {
 

@@ -10,8 +10,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
-#include "agent/workspace/file_descriptor.h"
 #include "common/blob/digest.h"
+#include "common/file_descriptor.h"
 
 namespace rally::workspace {
 

@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "agent/workspace/file_descriptor.h"
+#include "common/file_descriptor.h"
 
 namespace rally::workspace {
 

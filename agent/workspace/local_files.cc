@@ -10,8 +10,9 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "agent/workspace/file_descriptor.h"
-#include "agent/workspace/open_beneath.h"
+#include "agent/workspace/reopen.h"
+#include "common/blob/open_beneath.h"
+#include "common/file_descriptor.h"
 
 namespace rally::workspace {
 namespace {
@@ -79,7 +80,7 @@ bool LocalFiles::Provide(const blob::Digest& digest, uint32_t mode, std::optiona
     if (found == files_.end()) return false;
     place = found->second;
   }
-  auto source = OpenBeneath(layers, absl::StrCat(place.layer, "/", place.path), O_PATH);
+  auto source = blob::OpenBeneath(layers, absl::StrCat(place.layer, "/", place.path), O_PATH);
   struct stat stat;
   if (!source.ok() || ::fstat(source->get(), &stat) != 0 || !S_ISREG(stat.st_mode) ||
       stat.st_size != digest.size_bytes) {

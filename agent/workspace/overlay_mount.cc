@@ -16,7 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
-#include "agent/workspace/file_descriptor.h"
+#include "common/file_descriptor.h"
 
 namespace rally::workspace {
 namespace {

@@ -14,8 +14,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "agent/workspace/file_descriptor.h"
 #include "common/blob/file_digest.h"
+#include "common/file_descriptor.h"
 
 namespace rally::workspace {
 namespace {

@@ -14,7 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "agent/workspace/file_descriptor.h"
+#include "common/file_descriptor.h"
 
 namespace rally::workspace {
 namespace {

@@ -11,9 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "agent/workspace/deadline_blob_store.h"
-#include "agent/workspace/open_beneath.h"
 #include "common/blob/directory.h"
 #include "common/blob/materialise.h"
+#include "common/blob/open_beneath.h"
 
 namespace rally::workspace {
 namespace {
@@ -183,7 +183,7 @@ void TreeCache::AddFilesOfLayer(const Digest& root, uint64_t layer) {
     const std::optional<std::string> message = messages_->ReadLocal(digest);
     if (!message.has_value()) continue;
     const auto directory = blob::ParseDirectory(*message);
-    auto fd = OpenBeneath(layers_.get(), Join(name, path), O_RDONLY | O_DIRECTORY);
+    auto fd = blob::OpenBeneath(layers_.get(), Join(name, path), O_RDONLY | O_DIRECTORY);
     if (!directory.ok() || !fd.ok()) continue;
     std::unique_ptr<DIR, int (*)(DIR*)> listing(::fdopendir(fd->get()), &::closedir);
     if (listing == nullptr) continue;

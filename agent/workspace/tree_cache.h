@@ -15,11 +15,11 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "agent/workspace/directory_messages.h"
-#include "agent/workspace/file_descriptor.h"
 #include "agent/workspace/local_files.h"
 #include "agent/workspace/trash.h"
 #include "agent/workspace/tree_catalog.h"
 #include "common/blob/directory_reader.h"
+#include "common/file_descriptor.h"
 
 namespace rally::workspace {
 

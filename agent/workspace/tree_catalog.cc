@@ -12,8 +12,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "agent/workspace/file_descriptor.h"
 #include "agent/workspace/small_file.h"
+#include "common/file_descriptor.h"
 
 namespace rally::workspace {
 namespace {

@@ -11,8 +11,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "agent/workspace/open_beneath.h"
 #include "common/blob/directory.h"
+#include "common/blob/open_beneath.h"
 
 namespace rally::workspace {
 namespace {
@@ -22,7 +22,7 @@ absl::Status ReplaceSpecialFile(int upper, const std::string& path, bool whiteou
   const size_t slash = path.rfind('/');
   const std::string parent_path = slash == std::string::npos ? "" : path.substr(0, slash);
   const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
-  auto parent = OpenBeneath(upper, parent_path, O_RDONLY | O_DIRECTORY);
+  auto parent = blob::OpenBeneath(upper, parent_path, O_RDONLY | O_DIRECTORY);
   if (!parent.ok()) return parent.status();
   struct stat before;
   if (::fstat(parent->get(), &before) != 0) return WorkspaceErrno("stat", parent_path);
@@ -37,7 +37,7 @@ absl::Status ReplaceSpecialFile(int upper, const std::string& path, bool whiteou
 }
 
 absl::Status RemoveAttributes(int upper, const std::string& path) {
-  auto fd = OpenBeneath(upper, path, O_RDONLY | O_NONBLOCK);
+  auto fd = blob::OpenBeneath(upper, path, O_RDONLY | O_NONBLOCK);
   if (!fd.ok()) return fd.status();
   auto names = ListAttributes(fd->get(), path);
   if (!names.ok()) return names.status();
@@ -63,7 +63,7 @@ absl::Status RemoveDifference(int upper, const UpperDifference& difference) {
     case UpperDifference::Kind::kMode:
       break;
   }
-  auto fd = OpenBeneath(upper, path, O_PATH);
+  auto fd = blob::OpenBeneath(upper, path, O_PATH);
   struct stat stat;
   if (!fd.ok()) return fd.status();
   if (::fstat(fd->get(), &stat) != 0) return WorkspaceErrno("stat", path);

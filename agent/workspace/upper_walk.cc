@@ -13,10 +13,10 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "agent/workspace/file_descriptor.h"
 #include "agent/workspace/file_hasher.h"
-#include "agent/workspace/open_beneath.h"
+#include "agent/workspace/reopen.h"
 #include "common/blob/directory.h"
+#include "common/file_descriptor.h"
 
 namespace rally::workspace {
 namespace {

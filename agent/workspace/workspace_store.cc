@@ -22,7 +22,6 @@
 #include "agent/workspace/delta_capture.h"
 #include "agent/workspace/delta_upload.h"
 #include "agent/workspace/directory_messages.h"
-#include "agent/workspace/file_descriptor.h"
 #include "agent/workspace/overlay_mount.h"
 #include "agent/workspace/small_file.h"
 #include "agent/workspace/trash.h"
@@ -31,6 +30,7 @@
 #include "common/blob/directory.h"
 #include "common/blob/directory_reader.h"
 #include "common/blob/file_digest.h"
+#include "common/file_descriptor.h"
 #include "glog/logging.h"
 
 namespace rally::workspace {

@@ -49,7 +49,7 @@ class Capture {
  public:
   Capture(std::string root_path, int root_fd, const CaptureOptions& options)
       : root_path_(std::move(root_path)),
-        root_fd_(std::make_shared<OwnedFd>(root_fd)),
+        root_fd_(std::make_shared<FileDescriptor>(root_fd)),
         options_(options),
         cache_(absl::Now(), options.racy_window) {}
 
@@ -94,7 +94,7 @@ class Capture {
     const std::string path = found.path;
     const size_t index = directories_.size();
     directories_.push_back({std::move(found), Directory()});
-    absl::StatusOr<OwnedFd> fd = OpenBeneath(root_fd_->get(), path, O_RDONLY | O_DIRECTORY);
+    absl::StatusOr<FileDescriptor> fd = OpenBeneath(root_fd_->get(), path, O_RDONLY | O_DIRECTORY);
     if (!fd.ok()) return fd.status();
     struct stat st;
     if (fstat(fd->get(), &st) != 0) return ErrnoStatus(errno, absl::StrCat("stat ", Shown(path)));
@@ -120,7 +120,7 @@ class Capture {
       }
       if (absl::Status s = AddEntry(fd->get(), std::move(child), &children); !s.ok()) return s;
     }
-    fd = OwnedFd();  // A deep tree must not take a descriptor a level.
+    fd = FileDescriptor();  // A deep tree must not take a descriptor a level.
     for (Found& child : children) {
       ++tree_.directory_count;
       if (absl::Status s = ReadDirectory(depth + 1, std::move(child)); !s.ok()) return s;
@@ -130,7 +130,7 @@ class Capture {
 
   absl::StatusOr<std::vector<std::string>> ListNames(int fd, const std::string& path) {
     // Not a duplicate: that would share the offset.
-    OwnedFd list(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    FileDescriptor list(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(
         list.valid() ? fdopendir(list.Release()) : nullptr, closedir);
     if (directory == nullptr) return ErrnoStatus(errno, absl::StrCat("listing ", Shown(path)));
@@ -224,7 +224,7 @@ class Capture {
 
   absl::Status HashFile(FoundFile* file) const {
     for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
-      absl::StatusOr<OwnedFd> fd = OpenBeneath(root_fd_->get(), file->found.path, kOpenFile);
+      absl::StatusOr<FileDescriptor> fd = OpenBeneath(root_fd_->get(), file->found.path, kOpenFile);
       struct stat before, after;
       if (absl::IsNotFound(fd.status())) {
         file->gone = true;
@@ -267,7 +267,7 @@ class Capture {
       if (tree_.files.contains(file.digest)) continue;
       tree_.files[file.digest] = {
           file.found.path, [root = root_fd_, path = file.found.path]() -> absl::StatusOr<int> {
-            absl::StatusOr<OwnedFd> fd = OpenBeneath(root->get(), path, kOpenFile);
+            absl::StatusOr<FileDescriptor> fd = OpenBeneath(root->get(), path, kOpenFile);
             if (!fd.ok()) return fd.status();
             return fd->Release();
           }};
@@ -299,7 +299,7 @@ class Capture {
 
   const std::string root_path_;
   // Shared with the openers of files, which may outlive the capture.
-  const std::shared_ptr<OwnedFd> root_fd_;
+  const std::shared_ptr<FileDescriptor> root_fd_;
   const CaptureOptions& options_;
   StatCache cache_;
   std::vector<FoundDirectory> directories_;

@@ -77,7 +77,7 @@ class Builder {
     const size_t index = directories_.size();
     directories_.push_back({path, &directory});
     {
-      absl::StatusOr<OwnedFd> fd = OpenBeneath(root_fd_, path, O_RDONLY | O_DIRECTORY);
+      absl::StatusOr<FileDescriptor> fd = OpenBeneath(root_fd_, path, O_RDONLY | O_DIRECTORY);
       if (!fd.ok()) return fd.status();
       for (const DirectoryNode& child : directory.directories()) {
         if (mkdirat(fd->get(), child.name().c_str(), 0700) != 0) {
@@ -135,14 +135,14 @@ class Builder {
     for (const Wanted* wanted : batch) digests.push_back(wanted->digest);
     absl::StatusOr<std::vector<std::string>> blobs = store_.Read(digests);
     if (!blobs.ok()) return blobs.status();
-    OwnedFd fd;
+    FileDescriptor fd;
     size_t open_directory = directories_.size();
     for (size_t i = 0; i < batch.size(); ++i) {
       ++stats_.fetched_blobs;
       stats_.fetched_bytes += batch[i]->digest.size_bytes;
       for (const Place& place : batch[i]->places) {
         if (place.directory != open_directory) {
-          absl::StatusOr<OwnedFd> opened = OpenDirectory(place.directory);
+          absl::StatusOr<FileDescriptor> opened = OpenDirectory(place.directory);
           if (!opened.ok()) return opened.status();
           fd = *std::move(opened);
           open_directory = place.directory;
@@ -165,11 +165,11 @@ class Builder {
   }
 
   absl::Status FetchStream(const Wanted& wanted) {
-    OwnedFd first;
+    FileDescriptor first;
     for (const Place& place : wanted.places) {
-      absl::StatusOr<OwnedFd> directory_fd = OpenDirectory(place.directory);
+      absl::StatusOr<FileDescriptor> directory_fd = OpenDirectory(place.directory);
       if (!directory_fd.ok()) return directory_fd.status();
-      absl::StatusOr<OwnedFd> fd = CreateFile(directory_fd->get(), place);
+      absl::StatusOr<FileDescriptor> fd = CreateFile(directory_fd->get(), place);
       if (!fd.ok()) return fd.status();
       absl::Status filled = first.valid() ? CopyAll(first.get(), fd->get())
                                           : store_.ReadToFile(wanted.digest, fd->get());
@@ -194,19 +194,19 @@ class Builder {
     }
   }
 
-  absl::StatusOr<OwnedFd> OpenDirectory(size_t index) const {
+  absl::StatusOr<FileDescriptor> OpenDirectory(size_t index) const {
     return OpenBeneath(root_fd_, directories_[index].path, O_RDONLY | O_DIRECTORY);
   }
 
-  absl::StatusOr<OwnedFd> CreateFile(int directory_fd, const Place& place) const {
-    OwnedFd fd(openat(directory_fd, place.node->name().c_str(),
-                      O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  absl::StatusOr<FileDescriptor> CreateFile(int directory_fd, const Place& place) const {
+    FileDescriptor fd(openat(directory_fd, place.node->name().c_str(),
+                             O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("creating '", Shown(place), "'"));
     return fd;
   }
 
   absl::Status WriteFile(int directory_fd, const Place& place, absl::string_view bytes) const {
-    absl::StatusOr<OwnedFd> fd = CreateFile(directory_fd, place);
+    absl::StatusOr<FileDescriptor> fd = CreateFile(directory_fd, place);
     if (!fd.ok()) return fd.status();
     if (absl::Status s = WriteAll(fd->get(), bytes); !s.ok()) {
       return absl::Status(s.code(), absl::StrCat("'", Shown(place), "': ", s.message()));
@@ -223,7 +223,7 @@ class Builder {
 
   absl::Status MakeSymlinks(const PlacedDirectory& placed) {
     if (placed.directory->symlinks().empty()) return absl::OkStatus();
-    absl::StatusOr<OwnedFd> fd = OpenBeneath(root_fd_, placed.path, O_RDONLY | O_DIRECTORY);
+    absl::StatusOr<FileDescriptor> fd = OpenBeneath(root_fd_, placed.path, O_RDONLY | O_DIRECTORY);
     if (!fd.ok()) return fd.status();
     for (const SymlinkNode& link : placed.directory->symlinks()) {
       if (symlinkat(link.target().c_str(), fd->get(), link.name().c_str()) != 0) {
@@ -236,7 +236,7 @@ class Builder {
   }
 
   absl::Status FinishDirectory(const PlacedDirectory& placed) const {
-    absl::StatusOr<OwnedFd> fd = OpenBeneath(root_fd_, placed.path, O_RDONLY | O_DIRECTORY);
+    absl::StatusOr<FileDescriptor> fd = OpenBeneath(root_fd_, placed.path, O_RDONLY | O_DIRECTORY);
     if (!fd.ok()) return fd.status();
     if (fchmod(fd->get(), ModeOf(*placed.directory)) != 0) {
       return ErrnoStatus(errno, absl::StrCat("setting the mode of '", Shown(placed.path, ""), "'"));
@@ -280,7 +280,7 @@ absl::StatusOr<MaterialiseStats> Materialise(const Digest& root, DirectoryReader
   if (mkdirat(parent_dirfd, name.c_str(), 0700) != 0) {
     return ErrnoStatus(errno, absl::StrCat("creating '", name, "' for tree ", root.ToString()));
   }
-  OwnedFd root_fd(
+  FileDescriptor root_fd(
       openat(parent_dirfd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   absl::StatusOr<MaterialiseStats> stats =
       root_fd.valid() ? Builder(*tree, store, local, root_fd.get()).Run(root)

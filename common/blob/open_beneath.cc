@@ -58,26 +58,22 @@ int OpenShort(int directory_fd, const std::string& path, int flags) {
 
 }  // namespace
 
-void OwnedFd::Reset() {
-  if (fd_ >= 0) close(fd_);
-  fd_ = -1;
-}
-
-absl::StatusOr<OwnedFd> OpenBeneath(int directory_fd, absl::string_view path, int flags) {
-  OwnedFd step;
+absl::StatusOr<FileDescriptor> OpenBeneath(int directory_fd, absl::string_view path, int flags) {
+  FileDescriptor step;
   int current = directory_fd;
   absl::string_view rest = path.empty() ? "." : path;
   while (rest.size() > kLongestPath) {
     const size_t slash = rest.rfind('/', kLongestPath);
     if (slash == absl::string_view::npos || slash == 0) break;
-    step = OwnedFd(OpenShort(current, std::string(rest.substr(0, slash)), O_PATH | O_DIRECTORY));
+    step = FileDescriptor(
+        OpenShort(current, std::string(rest.substr(0, slash)), O_PATH | O_DIRECTORY));
     if (!step.valid()) {
       return ErrnoStatus(errno, absl::StrCat("opening '", absl::CHexEscape(path), "'"));
     }
     current = step.get();
     rest.remove_prefix(slash + 1);
   }
-  OwnedFd fd(OpenShort(current, std::string(rest), flags));
+  FileDescriptor fd(OpenShort(current, std::string(rest), flags));
   if (!fd.valid()) {
     return ErrnoStatus(errno, absl::StrCat("opening '", absl::CHexEscape(path), "'"));
   }
@@ -88,9 +84,11 @@ absl::Status RemoveTree(int parent_fd, const std::string& name) {
   if (unlinkat(parent_fd, name.c_str(), 0) == 0 || errno == ENOENT) return absl::OkStatus();
   const std::string what = absl::StrCat("removing '", absl::CHexEscape(name), "'");
   if (errno != EISDIR && errno != EPERM) return ErrnoStatus(errno, what);
-  OwnedFd fd(openat(parent_fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  FileDescriptor fd(
+      openat(parent_fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.valid() && errno == EACCES && fchmodat(parent_fd, name.c_str(), 0700, 0) == 0) {
-    fd = OwnedFd(openat(parent_fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    fd = FileDescriptor(
+        openat(parent_fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   }
   if (!fd.valid()) return ErrnoStatus(errno, what);
   if (geteuid() != 0) fchmod(fd.get(), 0700);

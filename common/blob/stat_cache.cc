@@ -61,7 +61,7 @@ bool TakeString(absl::string_view* in, std::string* text) {
 }
 
 std::string ReadWhole(const std::string& file) {
-  OwnedFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  FileDescriptor fd(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat st;
   if (!fd.valid() || fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode) ||
       st.st_size > kLargestFileBytes) {
@@ -148,7 +148,8 @@ absl::Status StatCache::Save(const std::string& file, const std::string& root) c
   std::filesystem::create_directories(std::filesystem::path(file).parent_path(), ignored);
   const std::string temporary = absl::StrCat(file, ".", getpid(), ".tmp");
   const std::string what = absl::StrCat("writing the stat cache ", file);
-  OwnedFd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+  FileDescriptor fd(
+      open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd.valid()) return ErrnoStatus(errno, what);
   absl::Status status = WriteAll(fd.get(), bytes);
   if (status.ok() && rename(temporary.c_str(), file.c_str()) != 0) {

@@ -1,14 +1,15 @@
-#ifndef RALLY_AGENT_WORKSPACE_FILE_DESCRIPTOR_H_
-#define RALLY_AGENT_WORKSPACE_FILE_DESCRIPTOR_H_
+#ifndef RALLY_COMMON_FILE_DESCRIPTOR_H_
+#define RALLY_COMMON_FILE_DESCRIPTOR_H_
 
 #include <unistd.h>
 
 #include <utility>
 
-namespace rally::workspace {
+namespace rally {
 
-// An open file descriptor that closes itself. It does not report errors of close: nothing here
-// depends on them. Movable, not thread-safe.
+// An open file descriptor that is closed with its owner. It doesn't report errors of close: who
+// must know that bytes are stored syncs them. Depends on nothing, for programs that must stay
+// small. Threads: as an int.
 class FileDescriptor {
  public:
   FileDescriptor() = default;
@@ -35,6 +36,6 @@ class FileDescriptor {
   int fd_ = -1;
 };
 
-}  // namespace rally::workspace
+}  // namespace rally
 
-#endif  // RALLY_AGENT_WORKSPACE_FILE_DESCRIPTOR_H_
+#endif  // RALLY_COMMON_FILE_DESCRIPTOR_H_
