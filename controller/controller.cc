@@ -155,6 +155,8 @@ class Controller::Impl : public CommandSink {
     if (!journal.ok()) return journal.status();
     Loop::Options loop_options;
     loop_options.liveness = {options_.suspect_after, options_.lost_after};
+    loop_options.exclusive_lease = options_.exclusive_lease;
+    loop_options.unknown_after = options_.unknown_after;
     auto loop = Loop::Open(loop_options, *std::move(journal), this);
     if (!loop.ok()) return loop.status();
     loop_ = *std::move(loop);
@@ -199,7 +201,7 @@ class Controller::Impl : public CommandSink {
     parts.blobs = blob_store_.get();
     parts.directories = directories_.get();
     parts.sync_blobs = [this] { return disk_store_->Sync(); };
-    parts.limits = options_.limits;
+    parts.pipelines = options_.pipelines;
     builds_ = std::make_unique<BuildService>(std::move(parts));
     log_service_ =
         std::make_unique<LogService>(LogService::Parts{logs_.get(), loop_.get(), &log_workers_});

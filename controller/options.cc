@@ -1,14 +1,66 @@
 #include "controller/options.h"
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <map>
+#include <memory>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/flags/flags.h"
 #include "common/version.h"
+#include "controller/config_file.h"
 
 namespace rally::controller {
+namespace {
+
+absl::Status LoadVerbs(const std::string& text, const std::string& file,
+                       pipeline::VerbTable* verbs) {
+  auto table = pipeline::VerbTable::FromToml(text);
+  if (!table.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(file, ": ", table.status().message()));
+  }
+  *verbs = *std::move(table);
+  return absl::OkStatus();
+}
+
+// From the one of the two places that has them.
+absl::Status SetVerbs(const std::string& verbs_file, const std::string& configured,
+                      const std::string& config_file, pipeline::VerbTable* verbs) {
+  const bool are_configured = !absl::StripAsciiWhitespace(configured).empty();
+  if (verbs_file.empty()) {
+    return are_configured ? LoadVerbs(configured, config_file, verbs) : absl::OkStatus();
+  }
+  if (are_configured) {
+    return absl::InvalidArgumentError(absl::StrCat("verbs are in ", config_file, " and in ",
+                                                   verbs_file, ": give them in one of the two"));
+  }
+  std::ifstream input(verbs_file);
+  const std::string text{std::istreambuf_iterator<char>(input), std::istreambuf_iterator<char>()};
+  if (!input.good()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--verbs: can't read ", verbs_file, ": ", strerror(errno)));
+  }
+  return LoadVerbs(text, verbs_file, verbs);
+}
+
+// As a host's name goes on after the vault's.
+bool IsHostSuffix(absl::string_view suffix) {
+  if (suffix.empty() || !absl::ascii_isalnum(suffix.front()) ||
+      !absl::ascii_isalnum(suffix.back()) || absl::StrContains(suffix, "..")) {
+    return false;
+  }
+  return absl::c_all_of(suffix,
+                        [](char c) { return absl::ascii_isalnum(c) || c == '.' || c == '-'; });
+}
+
+}  // namespace
 
 std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
   Options options;
@@ -19,6 +71,9 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
       "rally-controller");
   app.set_version_flag("--version", std::string("rally-controller ") + kVersion);
   flags::AddConfigFile(&app);
+  std::string verbs_file;
+  std::string configured_verbs;
+  app.config_formatter(std::make_shared<ConfigFileReader>(&configured_verbs));
   app.add_flag("--check-config", check_config, "Check flags and file, then exit");
   app.add_option("--data", options.data, "Folder for journal, blobs and logs")
       ->capture_default_str();
@@ -38,10 +93,21 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
                      "Give an agent's steps to others after this long without a heartbeat");
   flags::AddDuration(&app, "--heartbeat", &options.heartbeat, "How often agents send a heartbeat");
   flags::AddDuration(&app, "--grace", &options.grace, "Time between SIGTERM and SIGKILL of a step");
-  flags::AddDuration(&app, "--max-step-timeout", &options.limits.max_step_timeout,
+  flags::AddDuration(&app, "--max-step-timeout", &options.pipelines.limits.max_step_timeout,
                      "The longest timeout that a step may have");
-  flags::AddDuration(&app, "--max-total-timeout", &options.limits.max_total_timeout,
+  flags::AddDuration(&app, "--max-total-timeout", &options.pipelines.limits.max_total_timeout,
                      "The longest totalTimeout that a build may have");
+  flags::AddDuration(&app, "--exclusive-lease", &options.exclusive_lease,
+                     "An agent that hears nothing for this long ends steps with rerun = "
+                     "\"exclusive\"; they run again elsewhere a little later");
+  flags::AddDuration(&app, "--unknown-after", &options.unknown_after,
+                     "Await the result of a lost step with rerun = \"never\" for this long");
+  app.add_option("--verbs", verbs_file,
+                 "TOML file with [images] and [verbs.NAME] over the built-in verbs; the file of "
+                 "--config may hold them itself");
+  app.add_option("--vault-suffix", options.pipelines.vault_suffix,
+                 "What follows the name of a key vault that is written without its host")
+      ->capture_default_str();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -53,7 +119,10 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
     *exit_code = 2;
     return std::nullopt;
   }
-  if (absl::Status status = Validate(options); !status.ok()) {
+  absl::Status status = SetVerbs(verbs_file, configured_verbs, app["--config"]->as<std::string>(),
+                                 &options.pipelines.verbs);
+  if (status.ok()) status = Validate(options);
+  if (!status.ok()) {
     std::cerr << "rally-controller: " << status.message() << "\n";
     *exit_code = 2;
     return std::nullopt;
@@ -76,13 +145,24 @@ absl::Status Validate(const Options& options) {
       {"--lost-after", options.lost_after},
       {"--heartbeat", options.heartbeat},
       {"--grace", options.grace},
-      {"--max-step-timeout", options.limits.max_step_timeout},
-      {"--max-total-timeout", options.limits.max_total_timeout},
+      {"--exclusive-lease", options.exclusive_lease},
+      {"--unknown-after", options.unknown_after},
+      {"--max-step-timeout", options.pipelines.limits.max_step_timeout},
+      {"--max-total-timeout", options.pipelines.limits.max_total_timeout},
   };
   for (const auto& [name, value] : positive) {
     if (value <= absl::ZeroDuration()) {
       return absl::InvalidArgumentError(absl::StrCat(name, " must be greater than zero"));
     }
+  }
+  if (options.exclusive_lease < 2 * options.heartbeat) {
+    return absl::InvalidArgumentError(
+        "--exclusive-lease must be at least twice as long as --heartbeat, which renews it");
+  }
+  if (!IsHostSuffix(options.pipelines.vault_suffix)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--vault-suffix \"", options.pipelines.vault_suffix,
+                     "\" must be the end of a host's name, such as vault.azure.net"));
   }
   if (options.heartbeat >= options.suspect_after || options.suspect_after > options.lost_after) {
     return absl::InvalidArgumentError(

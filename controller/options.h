@@ -21,7 +21,12 @@ struct Options {
   absl::Duration lost_after = absl::Seconds(30);
   absl::Duration heartbeat = absl::Seconds(2);
   absl::Duration grace = absl::Seconds(10);  // between SIGTERM and SIGKILL of a step
-  pipeline::ParseLimits limits;
+  // For steps with rerun = "exclusive": how long an agent that hears nothing lets one go on.
+  absl::Duration exclusive_lease = absl::Minutes(2);
+  // For steps with rerun = "never": how long the result of a lost agent is awaited.
+  absl::Duration unknown_after = absl::Minutes(15);
+  // What pipelines may say and mean here.
+  pipeline::ParseOptions pipelines;
 };
 
 // Reads the command line. Without a value: `exit_code` is what main returns (help, version, a

@@ -10,6 +10,7 @@
 namespace rally::controller {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 struct Parsed {
@@ -32,11 +33,13 @@ Parsed Parse(std::vector<std::string> arguments) {
   return parsed;
 }
 
-std::string ConfigFile(const std::string& text) {
-  const std::string path = ::testing::TempDir() + "/controller.toml";
+std::string OwnFile(const std::string& name, const std::string& text) {
+  const std::string path = ::testing::TempDir() + "/" + name;
   std::ofstream(path) << text;
   return path;
 }
+
+std::string ConfigFile(const std::string& text) { return OwnFile("controller.toml", text); }
 
 TEST(OptionsTest, DefaultsAreThoseOfTheDesign) {
   const Parsed parsed = Parse({"--insecure"});
@@ -60,6 +63,59 @@ TEST(OptionsTest, FlagsWinOverTheFile) {
   EXPECT_EQ(parsed.options->lost_after, absl::Minutes(2));
 }
 
+TEST(OptionsTest, VerbsComeFromTheFileOrFromOneOfTheirOwn) {
+  const std::string text =
+      "[images]\ngit = \"mirror.example/git\"\n"
+      "[verbs.lint]\nimage = \"lint:1\"\nprefix = [\"lint\", \"--all\"]\n";
+  const std::string verbs = OwnFile("verbs.toml", text);
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"--config", ConfigFile("insecure = true\n" + text)},
+        std::vector<std::string>{"--insecure", "--verbs", verbs},
+        std::vector<std::string>{"--config",
+                                 ConfigFile("insecure = true\nverbs = \"" + verbs + "\"\n")}}) {
+    const Parsed parsed = Parse(arguments);
+    ASSERT_TRUE(parsed.options.has_value()) << parsed.err;
+    const pipeline::Verb* lint = parsed.options->pipelines.verbs.Find("lint");
+    ASSERT_NE(lint, nullptr) << arguments[0];
+    EXPECT_EQ(lint->image, "lint:1");
+    EXPECT_EQ(lint->prefix, (std::vector<std::string>{"lint", "--all"}));
+    EXPECT_EQ(parsed.options->pipelines.verbs.Find("clone")->image, "mirror.example/git");
+  }
+  EXPECT_EQ(Parse({"--insecure"}).options->pipelines.verbs.Find("lint"), nullptr);
+}
+
+TEST(OptionsTest, WhatIsWrongWithVerbsIsSaidWithItsLineInTheWholeFile) {
+  const std::string config = ConfigFile("insecure = true\n\n[verbs.lint]\nimage = 7\n");
+  Parsed parsed = Parse({"--config", config, "--check-config"});
+  EXPECT_EQ(parsed.exit_code, 2);
+  EXPECT_THAT(parsed.err, AllOf(HasSubstr(config + ": line 3"), HasSubstr("line 4, column 9")));
+  const std::string verbs = OwnFile("verbs.toml", "[images]\ngti = \"x\"\n");
+  parsed = Parse({"--insecure", "--verbs", verbs, "--check-config"});
+  EXPECT_EQ(parsed.exit_code, 2);
+  EXPECT_THAT(parsed.err, HasSubstr(verbs + ": line 2"));
+  EXPECT_THAT(parsed.err, HasSubstr("gti"));
+  parsed = Parse({"--insecure", "--verbs", verbs + ".not"});
+  EXPECT_THAT(parsed.err, HasSubstr("can't read " + verbs + ".not: No such file"));
+  parsed = Parse({"--config", ConfigFile("insecure = true\n[images]\ngit = \"x\"\n"), "--verbs",
+                  OwnFile("verbs.toml", "[images]\ngit = \"y\"\n")});
+  EXPECT_THAT(parsed.err, HasSubstr("give them in one of the two"));
+}
+
+TEST(OptionsTest, TheWaitsForLostStepsAndTheVaultsSuffix) {
+  Parsed parsed = Parse({"--insecure"});
+  ASSERT_TRUE(parsed.options.has_value()) << parsed.err;
+  EXPECT_EQ(parsed.options->exclusive_lease, absl::Minutes(2));
+  EXPECT_EQ(parsed.options->unknown_after, absl::Minutes(15));
+  EXPECT_EQ(parsed.options->pipelines.vault_suffix, "vault.azure.net");
+  parsed = Parse({"--insecure", "--exclusive-lease", "30s", "--unknown-after", "1h",
+                  "--vault-suffix", "vault.azure.cn", "--max-step-timeout", "3h"});
+  ASSERT_TRUE(parsed.options.has_value()) << parsed.err;
+  EXPECT_EQ(parsed.options->exclusive_lease, absl::Seconds(30));
+  EXPECT_EQ(parsed.options->unknown_after, absl::Hours(1));
+  EXPECT_EQ(parsed.options->pipelines.vault_suffix, "vault.azure.cn");
+  EXPECT_EQ(parsed.options->pipelines.limits.max_step_timeout, absl::Hours(3));
+}
+
 TEST(OptionsTest, WhatIsWrongIsSaidAndExits2) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{}, "--tls-cert"},
@@ -70,6 +126,10 @@ TEST(OptionsTest, WhatIsWrongIsSaidAndExits2) {
       {{"--insecure", "--lost-after", "5s"}, "--suspect-after"},
       {{"--insecure", "--grace", "0s"}, "--grace"},
       {{"--insecure", "--grace", "60"}, "--grace"},
+      {{"--insecure", "--exclusive-lease", "3s"}, "--exclusive-lease"},
+      {{"--insecure", "--unknown-after", "0s"}, "--unknown-after"},
+      {{"--insecure", "--vault-suffix", ".azure.net"}, "--vault-suffix"},
+      {{"--insecure", "--vault-suffix", "a/b"}, "--vault-suffix"},
       {{"--nonsense"}, "--nonsense"},
       {{"--config", ConfigFile("insecure = true\nnonsense = 1\n")}, "nonsense"},
   };

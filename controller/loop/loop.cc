@@ -103,7 +103,8 @@ absl::Status Loop::Recover() {
   epoch_ = *epoch;
   // The times of the journal never go back, also when the wall clock was set back meanwhile.
   clock_start_ = std::max(clock_start_, newest);
-  pending_.push_back({core::ControllerStarted{epoch_}, nullptr});
+  pending_.push_back(
+      {core::ControllerStarted{epoch_, options_.exclusive_lease, options_.unknown_after}, nullptr});
   return absl::OkStatus();
 }
 

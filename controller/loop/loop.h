@@ -54,6 +54,9 @@ class Loop {
     absl::Duration journal_retry = absl::Milliseconds(200);
     core::CoreOptions core;
     LivenessWatch::Options liveness;
+    // What ControllerStarted tells the core; zero: what held before.
+    absl::Duration exclusive_lease;
+    absl::Duration unknown_after;
   };
 
   // Decides on the core's present state whether there is an event to add. Runs on the loop thread.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/rpc/status.h"
 #include "controller/service/build_watch_stream.h"
 #include "controller/service/log_read_stream.h"
@@ -71,7 +72,8 @@ grpc::ServerUnaryReactor* BuildService::Submit(grpc::CallbackServerContext* cont
 
 void BuildService::CheckAndPropose(grpc::ServerUnaryReactor* reactor,
                                    const v1::SubmitRequest* request, v1::SubmitResponse* response) {
-  auto checked = CheckSubmission(*request, parts_.limits, *parts_.blobs, *parts_.directories);
+  auto checked =
+      CheckSubmission(*request, parts_.pipelines, absl::Now(), *parts_.blobs, *parts_.directories);
   if (!checked.ok()) return reactor->Finish(rpc::ToGrpc(checked.status()));
   // An accepted build must find its context after a crash.
   if (absl::Status status = parts_.sync_blobs(); !status.ok()) {
@@ -93,7 +95,7 @@ void BuildService::CheckAndPropose(grpc::ServerUnaryReactor* reactor,
           return reactor->Finish(
               {grpc::StatusCode::ALREADY_EXISTS,
                absl::StrCat("the key \"", event->idempotency_key, "\" belongs to build ", build->id,
-                            ", which has another pipeline or context")});
+                            ", which has another pipeline, context, values or parameters")});
         }
         response->set_build_id(build->id);
         response->set_existed(build->id != event->build_id);

@@ -32,7 +32,7 @@ class BuildService : public v1::BuildService::CallbackService {
     blob::DirectoryReader* directories;
     // Makes the blobs stored so far durable.
     std::function<absl::Status()> sync_blobs;
-    pipeline::ParseLimits limits;
+    pipeline::ParseOptions pipelines;
   };
 
   explicit BuildService(Parts parts) : parts_(std::move(parts)) {}
