@@ -6,7 +6,7 @@ namespace rally::go_template {
 
 absl::Status WrongKind(absl::string_view wanted, const Value& value) {
   if (value.is_nil()) {
-    return absl::InvalidArgumentError(absl::StrCat("wants ", wanted, ", but the value is missing"));
+    return absl::NotFoundError(absl::StrCat("wants ", wanted, ", but the value is missing"));
   }
   const absl::string_view article = value.kind() == Value::Kind::kInt ? "an " : "a ";
   return absl::InvalidArgumentError(

@@ -15,7 +15,7 @@ namespace rally::go_template {
 
 // An argument as what the function needs, or an error that says so. Nothing is converted.
 
-// "wants a string, not a list"; "wants a string, but the value is missing" for nil.
+// "wants a string, not a list"; NotFound, "wants a string, but the value is missing", for nil.
 absl::Status WrongKind(absl::string_view wanted, const Value& value);
 
 absl::StatusOr<absl::string_view> StringArgument(const Value& value);

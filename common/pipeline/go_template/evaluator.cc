@@ -247,21 +247,25 @@ bool Evaluator::Call(const Operand& call, const Piped* piped, const Values& argu
     *result = *std::move(value);
     return true;
   }
-  const absl::string_view message = value.status().message();
-  if (!absl::IsInvalidArgument(value.status())) return Fail(call.begin, std::string(message));
+  const absl::Status& status = value.status();
+  if (absl::IsResourceExhausted(status)) return Fail(call.begin, std::string(status.message()));
 
-  const std::string problem = absl::StrCat(call.function->name, ": ", message);
-  // The function knows that a value is missing, but not what it is called.
+  std::string problem = absl::StrCat(call.function->name, ": ", status.message());
+  // The function may know that a value is missing, but not what it is called.
   const Operand* operand = call.next;
   for (const Value& argument : arguments) {
     if (argument.is_nil()) {
       const uint32_t begin = operand != nullptr ? operand->begin : piped->begin;
       const uint32_t end = operand != nullptr ? operand->end : piped->end;
-      return Fail(begin, absl::StrCat(problem, " (", tree_.Excerpt(begin, end), " has no value)"));
+      const std::string missing = absl::StrCat(tree_.Excerpt(begin, end), " has no value");
+      if (absl::IsNotFound(status)) {
+        return Fail(begin, absl::StrCat(call.function->name, ": ", missing));
+      }
+      return Fail(call.begin, absl::StrCat(problem, "; ", missing));
     }
-    operand = operand->next;
+    if (operand != nullptr) operand = operand->next;
   }
-  return Fail(call.begin, problem);
+  return Fail(call.begin, std::move(problem));
 }
 
 bool Evaluator::EvaluateOperand(const Operand& operand, const Value& dot, Value* result) {

@@ -219,9 +219,18 @@ bool Lexer::AtWordEnd() const {
   }
 }
 
+Token Lexer::BadName() {
+  if (At("-")) {
+    return Error(position_,
+                 "a name cannot contain \"-\": such a key is (index .Values \"my-key\"), and "
+                 "\"-}}\" has a blank before it");
+  }
+  return Error(position_, "unexpected character behind a name");
+}
+
 Token Lexer::Word(size_t begin, bool after_blank) {
   SkipWord();
-  if (!AtWordEnd()) return Error(position_, "unexpected character behind a name");
+  if (!AtWordEnd()) return BadName();
   Token token = Make(TokenKind::kIdentifier, begin, after_blank);
   if (token.text == "true" || token.text == "false") {
     token.kind = TokenKind::kBool;
@@ -236,7 +245,7 @@ Token Lexer::Word(size_t begin, bool after_blank) {
 Token Lexer::FieldOrVariable(size_t begin, bool after_blank) {
   const bool variable = text_[begin] == '$';
   const size_t name = SkipWord();
-  if (!AtWordEnd()) return Error(position_, "unexpected character behind a name");
+  if (!AtWordEnd()) return BadName();
   if (variable) return Make(TokenKind::kVariable, begin, after_blank);
   return Make(name == 0 ? TokenKind::kDot : TokenKind::kField, begin, after_blank);
 }

@@ -59,6 +59,8 @@ class Lexer {
   Token NextInside();
   // Past the comment whose {{ is at `open` and whose /* is at position_.
   bool SkipComment();
+  // At position_, where a name can neither go on nor end.
+  Token BadName();
   Token Word(size_t begin, bool after_blank);
   Token FieldOrVariable(size_t begin, bool after_blank);
   Token Quoted(size_t begin, bool after_blank);

@@ -60,11 +60,17 @@ bool PipelineParser::Enter(size_t offset) {
 }
 
 const Pipeline* PipelineParser::ParseAction(absl::string_view after, bool is_range) {
-  return ParsePipeline(after, is_range, TokenKind::kClose);
+  const Pipeline* pipeline = ParsePipeline(after, is_range);
+  if (pipeline == nullptr) return nullptr;
+  if (!cursor_.Is(TokenKind::kClose)) {
+    cursor_.FailUnexpected("in the action");
+    return nullptr;
+  }
+  cursor_.Advance();
+  return pipeline;
 }
 
-const Pipeline* PipelineParser::ParsePipeline(absl::string_view after, bool is_range,
-                                              TokenKind end) {
+const Pipeline* PipelineParser::ParsePipeline(absl::string_view after, bool is_range) {
   auto* pipeline = tree_.New<Pipeline>();
   const uint32_t parts_before = parts_;
   Variables variables;
@@ -84,11 +90,6 @@ const Pipeline* PipelineParser::ParsePipeline(absl::string_view after, bool is_r
   }
   pipeline->parts = parts_ - parts_before;
 
-  if (!cursor_.Is(end)) {
-    cursor_.FailUnexpected(end == TokenKind::kClose ? "in the action" : "where \")\" is missing");
-    return nullptr;
-  }
-  cursor_.Advance();
   // Only now: the names to the right of := mean what they meant before.
   if (!ResolveVariables(variables, pipeline)) return nullptr;
   return pipeline;
@@ -288,12 +289,20 @@ bool PipelineParser::ParseVariable(Operand* operand) {
 }
 
 bool PipelineParser::ParseParentheses(Operand* operand) {
-  if (!Enter(cursor_.token().offset)) return false;
+  const size_t open = cursor_.token().offset;
+  if (!Enter(open)) return false;
   cursor_.Advance();
   operand->kind = Operand::Kind::kPipeline;
-  operand->pipeline = ParsePipeline("(", false, TokenKind::kRightParenthesis);
+  operand->pipeline = ParsePipeline("(", false);
+  if (operand->pipeline == nullptr) return false;
+  if (cursor_.Is(TokenKind::kClose)) {
+    return cursor_.Fail(open, "the parenthesis is not closed: \")\" is missing");
+  }
+  if (!cursor_.Is(TokenKind::kRightParenthesis))
+    return cursor_.FailUnexpected("in the parentheses");
+  cursor_.Advance();
   Leave();
-  return operand->pipeline != nullptr;
+  return true;
 }
 
 bool PipelineParser::ParseFields(bool allowed, Operand* operand) {

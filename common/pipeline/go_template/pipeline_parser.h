@@ -34,7 +34,8 @@ class PipelineParser {
  private:
   struct Variables;
 
-  const Pipeline* ParsePipeline(absl::string_view after, bool is_range, TokenKind end);
+  // Ends before the first token that belongs to no command.
+  const Pipeline* ParsePipeline(absl::string_view after, bool is_range);
   bool ParseVariables(bool is_range, Variables* variables);
   bool ResolveVariables(const Variables& variables, Pipeline* pipeline);
   const Command* ParseCommand(absl::string_view after, bool piped);
