@@ -12,9 +12,10 @@ constexpr absl::string_view kClose = "}}";
 constexpr absl::string_view kTrimmedClose = "-}}";
 constexpr absl::string_view kCommentBegin = "/*";
 constexpr absl::string_view kCommentEnd = "*/";
-constexpr absl::string_view kBlanks = " \t\r\n";
 
-bool IsBlank(char c) { return kBlanks.find(c) != kBlanks.npos; }
+bool IsBlank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
+bool IsAsciiWordCharacter(char c) { return absl::ascii_isalnum(c) || c == '_'; }
 
 bool IsKeyword(absl::string_view word) {
   switch (word.front()) {
@@ -58,8 +59,7 @@ bool IsLetterOutsideAscii(char32_t rune) {
 // The bytes of the letter, digit or underscore that `text` begins with; 0 if it begins with none.
 size_t WordCharacterSize(absl::string_view text) {
   if (text.empty()) return 0;
-  const auto lead = static_cast<unsigned char>(text[0]);
-  if (lead < 0x80) return absl::ascii_isalnum(lead) || lead == '_' ? 1 : 0;
+  if (static_cast<unsigned char>(text[0]) < 0x80) return IsAsciiWordCharacter(text[0]) ? 1 : 0;
   const Utf8Character character = FirstCharacter(text);
   return character.valid && IsLetterOutsideAscii(character.code) ? character.size : 0;
 }
@@ -200,7 +200,12 @@ Token Lexer::NextInside() {
 
 size_t Lexer::SkipWord() {
   const size_t begin = position_;
-  while (const size_t size = WordCharacterSize(Rest())) position_ += size;
+  while (position_ < text_.size()) {
+    const size_t size =
+        IsAsciiWordCharacter(text_[position_]) ? 1 : WordCharacterSize(text_.substr(position_));
+    if (size == 0) break;
+    position_ += size;
+  }
   return position_ - begin;
 }
 

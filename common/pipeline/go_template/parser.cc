@@ -94,9 +94,9 @@ Statement* TemplateParser::ParseBlock(Statement::Kind kind) {
   auto* block = tree_.New<Statement>();
   block->kind = kind;
   block->begin = keyword.offset;
-  const size_t outer_variables = scope_.size();
+  scope_.OpenBlock();
   if (!ParseBranches(block, keyword.text)) return nullptr;
-  scope_.Shrink(outer_variables);
+  scope_.CloseBlock();
   pipelines_.Leave();
   return block;
 }
@@ -115,11 +115,11 @@ bool TemplateParser::ParseBranches(Statement* block, absl::string_view word) {
     }
     // What the condition declares is seen in the branches behind it too; what the body declares
     // is not.
-    const size_t variables = scope_.size();
+    scope_.OpenBlock();
     ranges_ += is_loop ? 1 : 0;
     if (!ParseStatements(&branch->body)) return false;
     ranges_ -= is_loop ? 1 : 0;
-    scope_.Shrink(variables);
+    scope_.CloseBlock();
 
     if (cursor_.Is(TokenKind::kEnd)) {
       return cursor_.Fail(

@@ -137,11 +137,11 @@ bool PipelineParser::ResolveVariables(const Variables& variables, Pipeline* pipe
       }
       pipeline->slots[i] = *slot;
     } else {
-      if (scope_.size() == kMaxVariables) {
+      pipeline->slots[i] = scope_.Declare(name.text);
+      if (scope_.size() > kMaxVariables) {
         return cursor_.Fail(name.offset,
                             absl::StrCat("more than ", kMaxVariables, " variables at once"));
       }
-      pipeline->slots[i] = scope_.Declare(name.text);
       tree_.slots = std::max(tree_.slots, pipeline->slots[i] + 1);
     }
   }
@@ -190,16 +190,14 @@ bool PipelineParser::CheckArguments(const Operand& first, int arguments, bool pi
   if (first.kind == Operand::Kind::kNil) {
     return cursor_.Fail(first.begin, "nil can only be an argument of a function");
   }
+  if (!piped && arguments == 0) return true;
   const std::string excerpt = tree_.Excerpt(first.begin, first.end);
   if (piped) {
     return cursor_.Fail(first.begin,
                         absl::StrCat("\"|\" needs a function behind it, not ", excerpt));
   }
-  if (arguments > 0) {
-    return cursor_.Fail(first.begin,
-                        absl::StrCat(excerpt, " is not a function and takes no arguments"));
-  }
-  return true;
+  return cursor_.Fail(first.begin,
+                      absl::StrCat(excerpt, " is not a function and takes no arguments"));
 }
 
 bool PipelineParser::CheckCount(const Operand& call, int arguments) {

@@ -105,6 +105,9 @@ TEST(Render, FieldsAndVariables) {
       {"{{$x := 1}}{{if true}}{{$x := 2}}{{$x}}{{end}}{{$x}}", "21"},
       {"{{$x := 1}}{{if true}}{{$x = 2}}{{$x}}{{end}}{{$x}}", "22"},
       {"{{with $x := 1}}{{$x}}{{.}}{{end}}", "11"},
+      {"{{$x := 1}}{{$x := 2}}{{with $x := 3}}{{$x}}{{$x := 4}}{{$x}}{{end}}{{$x}}", "342"},
+      {"{{range $i, $i := .Values.list}}{{$i}}{{end}}", "pqr"},
+      {"{{$ := 1}}{{$}}", "1"},
       {"{{if $x := .Values.none}}{{else if $y := 3}}{{$x}}{{$y}}{{end}}", "[]3"},
       {"{{ ($x := 1) }}{{$x}}", "11"},
       {"{{.Values.map}} {{.Values.list}}", "map[a:2 b:1] [p q r]"},
@@ -379,8 +382,14 @@ TEST(RenderLimits, LongExpressionsCostMoreSteps) {
 }
 
 TEST(RenderLimits, VariablesAndSize) {
-  EXPECT_EQ(Outcome(Repeated(199, "{{$x := 1}}")), "");
-  EXPECT_THAT(Outcome(Repeated(200, "{{$x := 1}}")), EndsWith(": more than 200 variables at once"));
+  EXPECT_EQ(Outcome(Repeated(5000, "{{$x := 1}}")), "");
+  const auto variables = [](int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) absl::StrAppend(&text, "{{$x", i, " := ", i, "}}");
+    return text;
+  };
+  EXPECT_EQ(Outcome(variables(199)), "");  // With $ they are 200.
+  EXPECT_THAT(Outcome(variables(200)), EndsWith(": more than 200 variables at once"));
   EXPECT_THAT(Outcome(Repeated(200'000, "{{1}}")), EndsWith(": the template is too long"));
 }
 

@@ -15,7 +15,7 @@ namespace rally::go_template {
 // that blocks beside each other share slots.
 class VariableScope {
  public:
-  VariableScope() : names_{"$"} {}
+  VariableScope() : names_{"$"}, blocks_{0} {}
 
   // The slot of the innermost variable of that name (with its $).
   std::optional<uint32_t> Find(absl::string_view name) const {
@@ -24,19 +24,29 @@ class VariableScope {
     return static_cast<uint32_t>(names_.rend() - found - 1);
   }
 
+  // Takes the slot of an earlier one of that name in the same block, which nobody can mean any
+  // more.
   uint32_t Declare(absl::string_view name) {
-    names_.push_back(name);
-    return static_cast<uint32_t>(names_.size() - 1);
+    const auto block = names_.begin() + blocks_.back();
+    const auto found = std::find(block, names_.end(), name);
+    const auto slot = static_cast<uint32_t>(found - names_.begin());
+    if (found == names_.end()) names_.push_back(name);
+    return slot;
+  }
+
+  void OpenBlock() { blocks_.push_back(names_.size()); }
+  // Forgets the variables of the innermost block.
+  void CloseBlock() {
+    names_.resize(blocks_.back());
+    blocks_.pop_back();
   }
 
   size_t size() const { return names_.size(); }
-  // Forgets those of an inner block, when it ends: all but the first `size`.
-  void Shrink(size_t size) { names_.resize(size); }
-
   const std::vector<absl::string_view>& names() const { return names_; }
 
  private:
   std::vector<absl::string_view> names_;
+  std::vector<size_t> blocks_;  // Where each open block begins in names_.
 };
 
 }  // namespace rally::go_template
