@@ -76,13 +76,16 @@ std::vector<std::string> Script::Start(int64_t epoch) { return Apply(ControllerS
 
 std::vector<std::string> Script::Submit(const std::string& build,
                                         const std::vector<ScriptStep>& steps,
-                                        absl::Duration total_timeout, const Labels& labels) {
+                                        absl::Duration total_timeout, const Labels& labels,
+                                        ScriptPolicy policy) {
   BuildSubmitted event;
   event.build_id = build;
   event.idempotency_key = absl::StrCat("key-", build);
   event.context = Tree("ctx");
   event.total_timeout = total_timeout;
   event.labels = labels;
+  event.fail_on_conflict = policy.fail_on_conflict;
+  event.fail_fast = policy.fail_fast;
   std::map<std::string, int> index;
   for (const ScriptStep& step : steps) {
     const int next = static_cast<int>(index.size());
@@ -93,6 +96,9 @@ std::vector<std::string> Script::Submit(const std::string& build,
     definition.spec.id = step.id;
     definition.spec.image = step.image;
     definition.timeout = step.timeout;
+    definition.exited_with = step.exited_with;
+    definition.exited_without = step.exited_without;
+    definition.rerun = step.rerun;
     for (const std::string& id : step.after) definition.dependencies.push_back(index.at(id));
     std::sort(definition.dependencies.begin(), definition.dependencies.end());
     event.steps.push_back(definition);
@@ -102,12 +108,13 @@ std::vector<std::string> Script::Submit(const std::string& build,
 
 std::vector<std::string> Script::Hello(const std::string& agent, int slots,
                                        const std::vector<std::string>& attempts,
-                                       const std::string& incarnation, const Labels& labels) {
+                                       const std::string& incarnation, const Labels& labels,
+                                       const std::string& boot) {
   AgentConnected event;
   event.agent = agent;
   event.session = ++last_session_;
   event.incarnation = incarnation;
-  event.boot_id = "boot";
+  event.boot_id = boot;
   event.slots = slots;
   event.labels = labels;
   for (const std::string& attempt : attempts) {
@@ -121,8 +128,12 @@ std::vector<std::string> Script::Disconnect(const std::string& agent) {
   return Apply(AgentDisconnected{agent, core_->Agents().at(agent).session});
 }
 
-std::vector<std::string> Script::Lose(const std::string& agent) {
-  return Apply(AgentLivenessChanged{agent, Liveness::kLost, true});
+std::vector<std::string> Script::Lose(const std::string& agent, absl::Duration silent_for) {
+  return Apply(AgentLivenessChanged{agent, Liveness::kLost, true, silent_for});
+}
+
+std::vector<std::string> Script::HearAgain(const std::string& agent) {
+  return Apply(AgentLivenessChanged{agent, Liveness::kAlive, true, absl::ZeroDuration()});
 }
 
 std::vector<std::string> Script::Drain(const std::string& agent, bool drain) {
@@ -232,7 +243,10 @@ std::string Script::Line(const Command& command) const {
   }
   if (const auto* grant = std::get_if<SendStartGrant>(&command)) {
     return absl::StrCat("grant ", grant->agent, " ", Name(grant->key), " input=", grant->input.hash,
-                        " ", absl::FormatDuration(grant->timeout_left));
+                        " ", absl::FormatDuration(grant->timeout_left),
+                        grant->exclusive_lease > absl::ZeroDuration()
+                            ? absl::StrCat(" lease=", absl::FormatDuration(grant->exclusive_lease))
+                            : "");
   }
   if (const auto* cancel = std::get_if<SendCancel>(&command)) {
     return absl::StrCat("cancel ", cancel->agent, " ", Name(cancel->key),

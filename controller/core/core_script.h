@@ -13,6 +13,7 @@
 // short lines. Attempts are written BUILD/STEP#ATTEMPT:
 //
 //   prepare x b/a#1 image=sha256:1 input=ctx     grant x b/a#1 input=ctx 10m
+//                                                (of an exclusive step with lease=2m)
 //   cancel x b/a#1 [discard]                     ack x b/a#1
 //   welcome x b/a#1=keep ...                     ended b
 //   join b/c base=ctx a:ctx>A b:ctx>B            (what is before a delta: {a,b})
@@ -25,6 +26,14 @@ struct ScriptStep {
   std::vector<std::string> after;
   std::string image = "img@sha256:0";
   absl::Duration timeout = absl::Minutes(10);
+  std::vector<int> exited_with;
+  std::vector<int> exited_without;
+  Rerun rerun = Rerun::kSafe;
+};
+
+struct ScriptPolicy {
+  bool fail_on_conflict = false;
+  bool fail_fast = false;
 };
 
 class Script {
@@ -39,14 +48,17 @@ class Script {
   std::vector<std::string> Start(int64_t epoch);
   std::vector<std::string> Submit(const std::string& build, const std::vector<ScriptStep>& steps,
                                   absl::Duration total_timeout = absl::Hours(1),
-                                  const Labels& labels = {});
+                                  const Labels& labels = {}, ScriptPolicy policy = {});
   // `attempts` are like "b/a#1=running". The session's number grows by itself.
   std::vector<std::string> Hello(const std::string& agent, int slots,
                                  const std::vector<std::string>& attempts = {},
-                                 const std::string& incarnation = "disk",
-                                 const Labels& labels = {});
+                                 const std::string& incarnation = "disk", const Labels& labels = {},
+                                 const std::string& boot = "boot");
   std::vector<std::string> Disconnect(const std::string& agent);
-  std::vector<std::string> Lose(const std::string& agent);
+  std::vector<std::string> Lose(const std::string& agent,
+                                absl::Duration silent_for = absl::ZeroDuration());
+  // It was silent, and is heard again on the same session.
+  std::vector<std::string> HearAgain(const std::string& agent);
   std::vector<std::string> Drain(const std::string& agent, bool drain = true);
   std::vector<std::string> Prepared(const std::string& agent, const std::string& attempt,
                                     const std::string& image_digest = "sha256:0");

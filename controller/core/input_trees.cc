@@ -17,7 +17,7 @@ std::string DescribeConflicts(const std::vector<Conflict>& conflicts) {
   return absl::StrCat("has a conflict: steps \"", first.earlier_step, "\" and \"", first.later_step,
                       "\" both wrote ", first.path, " and neither waits for the other",
                       conflicts.size() > 1
-                          ? absl::StrCat(" (and ", conflicts.size() - 1, " more such conflicts)")
+                          ? absl::StrCat(" (and ", conflicts.size() - 1, " more)")
                           : "",
                       "; the pipeline says conflict = \"error\"");
 }
