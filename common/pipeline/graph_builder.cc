@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string>
+#include <utility>
 
 #include "absl/algorithm/container.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -19,18 +22,28 @@ constexpr absl::string_view kAtOnce = "-";
 // Of a cycle with more steps than this, the middle is left out of the message.
 constexpr size_t kMaxNamesShown = 12;
 
+// Whether the step has a name that isn't known: its template can't be rendered.
+bool HasUnknownName(const DraftStep& draft) {
+  return draft.keys.WasRefused(Key::kId) && draft.keys.FindPartly(Key::kId) != nullptr;
+}
+
 // Resolves the edges of one pipeline.
 //
 // Ownership: refers to the index, the drafts and the diagnostics. Threads: not thread-safe.
 class EdgeResolver {
  public:
   EdgeResolver(const StepIndex& index, std::vector<DraftStep>* drafts, DiagnosticList* diagnostics)
-      : index_(index), drafts_(*drafts), diagnostics_(*diagnostics) {}
+      : index_(index),
+        drafts_(*drafts),
+        diagnostics_(*diagnostics),
+        named_by_(drafts->size(), kNobody),
+        names_are_known_(absl::c_none_of(*drafts, HasUnknownName)) {}
 
   void Resolve(int number) {
     DraftStep& draft = drafts_[number];
-    if (!draft.has_valid_id || draft.keys.WasRefused(Key::kWhenAll)) return;
-    const TomlValue* when_all = draft.keys.Find(Key::kWhenAll);
+    if (!draft.has_valid_id) return;
+    const TomlValue* when_all = draft.keys.FindPartly(Key::kWhenAll);
+    if (when_all == nullptr && draft.keys.WasRefused(Key::kWhenAll)) return;
     if (when_all == nullptr || when_all->elements.empty()) {
       if (when_all != nullptr) {
         diagnostics_.Warning(when_all->position,
@@ -48,12 +61,16 @@ class EdgeResolver {
   }
 
  private:
+  static constexpr int kNobody = -1;
+
   void ResolveEntries(int number, const TomlValue& when_all) {
     Step& step = drafts_[number].step;
     bool mixed = false;
-    // By name, so that an unknown step that is named twice is one mistake as well.
-    absl::flat_hash_map<absl::string_view, int> seen;
+    // An unknown step that is named twice is one mistake as well; as is one that is named thrice.
+    absl::flat_hash_set<absl::string_view> unknown;
+    absl::flat_hash_set<absl::string_view> repeated;
     for (const TomlValue& entry : when_all.elements) {
+      if (IsRefused(entry)) continue;
       if (entry.string == kAtOnce) {
         if (!mixed) {
           diagnostics_.Error(entry.position, absl::StrCat("whenAll of step ", Quote(step.id),
@@ -62,16 +79,16 @@ class EdgeResolver {
         mixed = true;
         continue;
       }
-      const int times = ++seen[entry.string];
-      if (times > 1) {
-        if (times == 2) {
+      const auto found = index_.find(entry.string);
+      const bool first = found == index_.end()
+                             ? unknown.insert(entry.string).second
+                             : std::exchange(named_by_[found->second], number) != number;
+      if (!first) {
+        if (repeated.insert(entry.string).second) {
           diagnostics_.Error(entry.position, absl::StrCat("step ", Quote(step.id), " waits for ",
                                                           Quote(entry.string), " twice"));
         }
-        continue;
-      }
-      const auto found = index_.find(entry.string);
-      if (found == index_.end()) {
+      } else if (found == index_.end()) {
         ReportUnknown(step.id, entry);
       } else if (found->second == number) {
         diagnostics_.Error(entry.position,
@@ -84,6 +101,7 @@ class EdgeResolver {
   }
 
   void ReportUnknown(absl::string_view id, const TomlValue& entry) {
+    if (!names_are_known_) return;
     std::string message = absl::StrCat("step ", Quote(id), " waits for ", Quote(entry.string),
                                        ", which is not a step");
     // Each search looks at all ids; nobody reads more of them than are shown.
@@ -107,6 +125,9 @@ class EdgeResolver {
   const StepIndex& index_;
   std::vector<DraftStep>& drafts_;
   DiagnosticList& diagnostics_;
+  // Of each step, the last one whose whenAll named it.
+  std::vector<int> named_by_;
+  const bool names_are_known_;
   std::vector<absl::string_view> ids_;
   int unknown_count_ = 0;
 };
@@ -123,7 +144,7 @@ std::string JoinShortened(const std::vector<absl::string_view>& names,
 
 // Where the step says that it waits for `dependency`; for an implicit edge, its header.
 Position PositionOfEdge(const DraftStep& draft, absl::string_view dependency) {
-  const TomlValue* when_all = draft.keys.Find(Key::kWhenAll);
+  const TomlValue* when_all = draft.keys.FindPartly(Key::kWhenAll);
   if (when_all == nullptr) return draft.header;
   for (const TomlValue& entry : when_all->elements) {
     if (entry.string == dependency) return entry.position;

@@ -54,12 +54,41 @@ std::string Names(const Pipeline& pipeline, const std::vector<int>& numbers) {
   return text;
 }
 
+// "1-3, 7", ascending.
+std::string Codes(const std::vector<int>& codes) {
+  std::vector<std::string> ranges;
+  for (size_t first = 0; first < codes.size();) {
+    size_t last = first;
+    while (last + 1 < codes.size() && codes[last + 1] == codes[last] + 1) ++last;
+    // Two in a row read better as two.
+    if (last == first + 1) last = first;
+    ranges.push_back(last == first ? absl::StrCat(codes[first])
+                                   : absl::StrCat(codes[first], "-", codes[last]));
+    first = last + 1;
+  }
+  return absl::StrJoin(ranges, ", ");
+}
+
+// "if any exited with 1-3 and none with 7"; "" without a condition that is looked at.
+std::string Condition(const Step& step) {
+  if (step.dependencies.empty()) return "";
+  std::string text;
+  if (step.exited_with.has_value()) {
+    text = absl::StrCat("if any exited with ", Codes(*step.exited_with));
+  }
+  if (step.exited_without.has_value()) {
+    absl::StrAppend(&text, text.empty() ? "if none exited with " : " and none with ",
+                    Codes(*step.exited_without));
+  }
+  return text;
+}
+
 std::string Counted(size_t count, absl::string_view noun) {
   return absl::StrCat(count, " ", noun, count == 1 ? "" : "s");
 }
 
 // For example:
-//   4 steps in 3 layers
+//   5 steps in 3 layers
 //
 //   layer 1
 //     fetch   starts at once
@@ -68,6 +97,7 @@ std::string Counted(size_t count, absl::string_view noun) {
 //     unit    waits for fetch
 //   layer 3
 //     image   waits for lint, unit; sees the files of fetch too
+//     alarm   waits for unit; runs if any exited with 1-3; sees the files of fetch too
 std::string RenderText(const Pipeline& pipeline) {
   const std::vector<std::vector<int>> layers = Layers(pipeline);
   size_t width = 0;
@@ -87,6 +117,8 @@ std::string RenderText(const Pipeline& pipeline) {
       }
       absl::StrAppend(&text, "waits for ", Names(pipeline, step.dependencies));
       if (step.implicit_dependency) absl::StrAppend(&text, ", the step before it");
+      const std::string condition = Condition(step);
+      if (!condition.empty()) absl::StrAppend(&text, "; runs ", condition);
       if (pipeline.steps.size() <= kMaxStepsWithSeen) {
         std::vector<int> seen = ancestry.AncestorsOf(number);
         seen.erase(std::remove_if(seen.begin(), seen.end(),
@@ -116,7 +148,13 @@ std::string RenderDot(const Pipeline& pipeline) {
       "  node [shape=box];\n"
       "  \"root\" [shape=point];\n";
   for (const int number : pipeline.order) {
-    absl::StrAppend(&text, "  ", NodeName(pipeline, number), ";\n");
+    const Step& step = pipeline.steps[number];
+    const std::string condition = Condition(step);
+    absl::StrAppend(&text, "  ", NodeName(pipeline, number));
+    if (!condition.empty()) {
+      absl::StrAppend(&text, " [label=\"", step.id, "\\n", condition, "\"]");
+    }
+    absl::StrAppend(&text, ";\n");
   }
   for (const Edge& edge : CanonicalEdges(DependenciesOf(pipeline))) {
     absl::StrAppend(&text, "  ", NodeName(pipeline, edge.from), " -> ", NodeName(pipeline, edge.to),
@@ -125,17 +163,37 @@ std::string RenderDot(const Pipeline& pipeline) {
   return absl::StrCat(text, "}\n");
 }
 
+std::string CodesJson(absl::string_view key, const std::vector<int>& codes) {
+  return absl::StrCat("\"", key, "\": [", absl::StrJoin(codes, ", "), "]");
+}
+
 // Ids hold nothing that JSON would have to escape.
 std::string RenderJson(const Pipeline& pipeline) {
   std::vector<std::string> order;
-  for (const int number : pipeline.order) order.push_back(NodeName(pipeline, number));
+  std::vector<std::string> conditions;
+  for (const int number : pipeline.order) {
+    const Step& step = pipeline.steps[number];
+    order.push_back(NodeName(pipeline, number));
+    std::vector<std::string> codes;
+    if (step.exited_with.has_value()) codes.push_back(CodesJson("exitedWith", *step.exited_with));
+    if (step.exited_without.has_value()) {
+      codes.push_back(CodesJson("exitedWithout", *step.exited_without));
+    }
+    if (codes.empty() || step.dependencies.empty()) continue;
+    conditions.push_back(
+        absl::StrCat("    ", order.back(), ": {", absl::StrJoin(codes, ", "), "}"));
+  }
   std::vector<std::string> edges;
   for (const Edge& edge : CanonicalEdges(DependenciesOf(pipeline))) {
     edges.push_back(absl::StrCat("    [", NodeName(pipeline, edge.from), ", ",
                                  NodeName(pipeline, edge.to), "]"));
   }
-  return absl::StrCat("{\n  \"order\": [", absl::StrJoin(order, ", "), "],\n  \"edges\": [\n",
-                      absl::StrJoin(edges, ",\n"), "\n  ]\n}\n");
+  std::string text = absl::StrCat("{\n  \"order\": [", absl::StrJoin(order, ", "),
+                                  "],\n  \"edges\": [\n", absl::StrJoin(edges, ",\n"), "\n  ]");
+  if (!conditions.empty()) {
+    absl::StrAppend(&text, ",\n  \"conditions\": {\n", absl::StrJoin(conditions, ",\n"), "\n  }");
+  }
+  return absl::StrCat(text, "\n}\n");
 }
 
 }  // namespace

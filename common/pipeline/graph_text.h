@@ -8,9 +8,11 @@
 namespace rally::pipeline {
 
 enum class GraphFormat {
-  kText,  // For people: the steps in layers, what each waits for and whose files it sees.
-  kDot,   // For Graphviz.
-  kJson,  // {"order": [ids], "edges": [[from, to]]}; "root" is where steps start at once.
+  kText,  // For people: the steps in layers, what each waits for, on which condition, and whose
+          // files it sees.
+  kDot,   // For Graphviz; conditions are in the labels.
+  kJson,  // {"order": [ids], "edges": [[from, to]]}; "root" is where steps start at once. With
+          // "conditions": {id: {"exitedWith": [codes], "exitedWithout": [codes]}} if there are any.
 };
 
 // Draws the graph; ends in a newline. Equal pipelines give equal bytes.

@@ -82,6 +82,83 @@ TEST(RenderGraphTest, Json) {
             "}\n");
 }
 
+TEST(RenderGraphTest, Conditions) {
+  const ParseResult result = Parse(R"(
+[[step]]
+id = "build"
+image = "i"
+[[step]]
+id = "alarm"
+image = "i"
+exitedWith = [3, 1, 2, 9, 255, 8]
+[[step]]
+id = "calm"
+image = "i"
+whenAll = ["build"]
+exitedWithout = [1, 0]
+[[step]]
+id = "both"
+image = "i"
+whenAll = ["build", "calm"]
+exitedWith = [0]
+exitedWithout = [7]
+[[step]]
+id = "alone"
+image = "i"
+whenAll = ["-"]
+exitedWith = [1]
+)");
+  ASSERT_TRUE(result.pipeline.has_value());
+  EXPECT_EQ(RenderGraph(*result.pipeline, GraphFormat::kText),
+            "5 steps in 3 layers\n"
+            "\n"
+            "layer 1\n"
+            "  build   starts at once\n"
+            "  alone   starts at once\n"
+            "\n"
+            "layer 2\n"
+            "  alarm   waits for build, the step before it; runs if any exited with 1-3, 8, 9, "
+            "255\n"
+            "  calm    waits for build; runs if none exited with 0, 1\n"
+            "\n"
+            "layer 3\n"
+            "  both    waits for build, calm; runs if any exited with 0 and none with 7\n");
+  EXPECT_EQ(RenderGraph(*result.pipeline, GraphFormat::kDot),
+            "digraph rally {\n"
+            "  rankdir=LR;\n"
+            "  node [shape=box];\n"
+            "  \"root\" [shape=point];\n"
+            "  \"build\";\n"
+            "  \"alarm\" [label=\"alarm\\nif any exited with 1-3, 8, 9, 255\"];\n"
+            "  \"calm\" [label=\"calm\\nif none exited with 0, 1\"];\n"
+            "  \"both\" [label=\"both\\nif any exited with 0 and none with 7\"];\n"
+            "  \"alone\";\n"
+            "  \"root\" -> \"build\";\n"
+            "  \"root\" -> \"alone\";\n"
+            "  \"build\" -> \"alarm\";\n"
+            "  \"build\" -> \"calm\";\n"
+            "  \"build\" -> \"both\";\n"
+            "  \"calm\" -> \"both\";\n"
+            "}\n");
+  EXPECT_EQ(RenderGraph(*result.pipeline, GraphFormat::kJson),
+            "{\n"
+            "  \"order\": [\"build\", \"alarm\", \"calm\", \"both\", \"alone\"],\n"
+            "  \"edges\": [\n"
+            "    [\"root\", \"build\"],\n"
+            "    [\"root\", \"alone\"],\n"
+            "    [\"build\", \"alarm\"],\n"
+            "    [\"build\", \"calm\"],\n"
+            "    [\"build\", \"both\"],\n"
+            "    [\"calm\", \"both\"]\n"
+            "  ],\n"
+            "  \"conditions\": {\n"
+            "    \"alarm\": {\"exitedWith\": [1, 2, 3, 8, 9, 255]},\n"
+            "    \"calm\": {\"exitedWithout\": [0, 1]},\n"
+            "    \"both\": {\"exitedWith\": [0], \"exitedWithout\": [7]}\n"
+            "  }\n"
+            "}\n");
+}
+
 TEST(RenderGraphTest, LongListsAreCounted) {
   Pipeline pipeline;
   Step join;

@@ -55,29 +55,29 @@ std::string TableArrayMessage(const KeySpec& spec) {
   return absl::StrCat(Quote(spec.name), " must be written [[", spec.name, "]]");
 }
 
-// Whether the value has the key's type; else an error, at the element where one is to blame.
-bool CheckType(const KeySpec& spec, const TomlValue& value, DiagnosticList* diagnostics) {
-  if (!HasOuterType(spec, value)) {
-    diagnostics->Error(value.position,
-                       spec.type == KeyType::kTableArray
-                           ? TableArrayMessage(spec)
-                           : absl::StrCat(Quote(spec.name), " must be ", DescribeWanted(spec),
-                                          ", not ", DescribeType(value.type)));
-    return false;
-  }
-  bool good = true;
-  for (size_t i = 0; i < value.elements.size(); ++i) {
-    const TomlValue& element = value.elements[i];
-    if (element.type == ElementType(spec)) continue;
-    good = false;
-    diagnostics->Error(
-        element.position,
-        spec.type == KeyType::kTableArray
-            ? TableArrayMessage(spec)
-            : absl::StrCat(Quote(spec.name), " must be ", DescribeWanted(spec), ", but ", spec.name,
-                           "[", i, "] is ", DescribeType(element.type)));
-  }
-  return good;
+bool IsArray(const KeySpec& spec) {
+  return spec.type == KeyType::kStringArray || spec.type == KeyType::kIntegerArray ||
+         spec.type == KeyType::kTableArray;
+}
+
+bool CheckOuterType(const KeySpec& spec, const TomlValue& value, DiagnosticList* diagnostics) {
+  if (HasOuterType(spec, value)) return true;
+  diagnostics->Error(value.position,
+                     spec.type == KeyType::kTableArray
+                         ? TableArrayMessage(spec)
+                         : absl::StrCat(Quote(spec.name), " must be ", DescribeWanted(spec),
+                                        ", not ", DescribeType(value.type)));
+  return false;
+}
+
+void ReportElement(const KeySpec& spec, size_t index, const TomlValue& element,
+                   DiagnosticList* diagnostics) {
+  diagnostics->Error(
+      element.position,
+      spec.type == KeyType::kTableArray
+          ? TableArrayMessage(spec)
+          : absl::StrCat(Quote(spec.name), " must be ", DescribeWanted(spec), ", but ", spec.name,
+                         "[", index, "] is ", DescribeType(element.type)));
 }
 
 bool CheckChoice(const KeySpec& spec, const TomlValue& value, DiagnosticList* diagnostics) {
@@ -91,81 +91,45 @@ bool CheckChoice(const KeySpec& spec, const TomlValue& value, DiagnosticList* di
   return false;
 }
 
-// Exit codes are checked although exit conditions are refused for now, so that each mistake is
-// named as what it is.
-bool CheckExitCodes(const KeySpec& spec, const TomlValue& value, DiagnosticList* diagnostics) {
-  if (value.elements.empty()) {
-    diagnostics->Error(value.position, absl::StrCat(spec.name, " is empty"));
-    return false;
-  }
+// False when any element was refused; such elements lose their type.
+bool CheckElements(const KeySpec& spec, TomlValue* array, StringRenderer* renderer,
+                   DiagnosticList* diagnostics) {
+  const TomlType wanted = ElementType(spec);
   bool good = true;
-  for (const TomlValue& element : value.elements) {
-    if (element.integer >= 0 && element.integer <= 255) continue;
+  for (size_t i = 0; i < array->elements.size(); ++i) {
+    TomlValue& element = array->elements[i];
+    if (element.type != wanted) {
+      ReportElement(spec, i, element, diagnostics);
+    } else if (wanted != TomlType::kString ||
+               renderer->Render(spec.name, static_cast<int>(i), &element)) {
+      continue;
+    }
     good = false;
-    diagnostics->Error(element.position, absl::StrCat(spec.name, ": ", element.integer,
-                                                      " is not an exit code (0-255)"));
+    element.type = TomlType::kTable;
   }
   return good;
 }
 
-bool CheckSupport(const KeySpec& spec, const TomlValue& value, DiagnosticList* diagnostics) {
-  switch (spec.support) {
-    case KeySupport::kFull:
-      return true;
-    case KeySupport::kOnlyEmpty:
-      if (value.elements.empty()) return true;
-      break;
-    case KeySupport::kOnlyFirstChoice:
-      if (value.string == spec.choices[0]) return true;
-      diagnostics->Error(value.position,
-                         absl::StrCat(spec.name, " ", Quote(value.string),
-                                      " is not supported yet, only ", Quote(spec.choices[0])));
-      return false;
-    case KeySupport::kRefused:
-      break;
-  }
-  diagnostics->Error(value.position, absl::StrCat(Quote(spec.name), " is not supported yet"));
-  return false;
-}
-
-// Templates stand in strings only. A string without "{{" is literal.
-bool CheckTemplate(absl::string_view where, const TomlValue& value, DiagnosticList* diagnostics) {
-  if (value.type != TomlType::kString || !absl::StrContains(value.string, "{{")) return true;
-  diagnostics->Error(value.position,
-                     absl::StrCat(where, ": template: templates are not supported yet"));
-  return false;
-}
-
-bool CheckTemplates(const KeySpec& spec, const TomlValue& value, DiagnosticList* diagnostics) {
-  if (spec.type == KeyType::kTableArray) return true;  // Its tables are checked by themselves.
-  bool good = CheckTemplate(spec.name, value, diagnostics);
-  for (size_t i = 0; i < value.elements.size(); ++i) {
-    good =
-        CheckTemplate(absl::StrCat(spec.name, "[", i, "]"), value.elements[i], diagnostics) && good;
-  }
-  return good;
-}
-
-bool CheckValue(const KeySpec& spec, const TomlValue& value, DiagnosticList* diagnostics) {
-  if (!CheckType(spec, value, diagnostics)) return false;
-  if (spec.type == KeyType::kIntegerArray && !CheckExitCodes(spec, value, diagnostics)) {
+// Of a value that is no array.
+bool CheckScalar(const KeySpec& spec, TomlValue* value, StringRenderer* renderer,
+                 DiagnosticList* diagnostics) {
+  if (value->type == TomlType::kString &&
+      !renderer->Render(spec.name, StringRenderer::kNoIndex, value)) {
     return false;
   }
-  // A key that is refused whole needs no second error about the templates in it.
-  if (spec.type != KeyType::kChoice && !CheckSupport(spec, value, diagnostics)) return false;
-  if (!CheckTemplates(spec, value, diagnostics)) return false;
-  if (spec.type != KeyType::kChoice) return true;
-  return CheckChoice(spec, value, diagnostics) && CheckSupport(spec, value, diagnostics);
+  return spec.type != KeyType::kChoice || CheckChoice(spec, *value, diagnostics);
 }
 
 }  // namespace
 
-CheckedTable CheckKeys(const TomlValue& table, KeyLevel level, DiagnosticList* diagnostics) {
+CheckedTable CheckKeys(KeyLevel level, TomlValue* table, StringRenderer* renderer,
+                       DiagnosticList* diagnostics) {
   CheckedTable checked;
-  for (const TomlEntry& entry : table.entries) {
+  for (TomlEntry& entry : table->entries) {
+    TomlValue& value = entry.value;
     const KeySpec* spec = FindKey(entry.key, level);
     if (spec == nullptr) {
-      diagnostics->Error(entry.value.position, UnknownKeyMessage(entry.key, level));
+      diagnostics->Error(value.position, UnknownKeyMessage(entry.key, level));
       // `[[steps]]` leaves the pipeline without a [[step]], which is no second mistake.
       const KeySpec* meant = FindKey(SuggestKey(entry.key, level), level);
       if (meant != nullptr && meant->key != Key::kId) {
@@ -174,10 +138,17 @@ CheckedTable CheckKeys(const TomlValue& table, KeyLevel level, DiagnosticList* d
       continue;
     }
     const int index = static_cast<int>(spec->key);
-    if (CheckValue(*spec, entry.value, diagnostics)) {
-      checked.values_[index] = &entry.value;
-    } else {
+    if (!CheckOuterType(*spec, value, diagnostics)) {
       checked.refused_[index] = true;
+    } else if (IsArray(*spec)) {
+      if (!CheckElements(*spec, &value, renderer, diagnostics)) checked.refused_[index] = true;
+      // A table that is none would be refused again for what it lacks.
+      if (spec->type != KeyType::kTableArray || !checked.refused_[index]) {
+        checked.values_[index] = &value;
+      }
+    } else {
+      checked.values_[index] = &value;
+      checked.refused_[index] = !CheckScalar(*spec, &value, renderer, diagnostics);
     }
   }
   return checked;

@@ -46,25 +46,24 @@ enum class KeyType {
   kChoice,      // A string, one of KeySpec::choices.
 };
 
-// What this version does with a key that is well typed.
-enum class KeySupport {
-  kFull,
-  kOnlyEmpty,        // Refused unless the array is empty.
-  kOnlyFirstChoice,  // Refused unless it is the default, choices[0].
-  kRefused,          // Refused wherever it stands.
-};
-
 struct KeySpec {
   Key key;
   absl::string_view name;
   KeyLevel level;
   KeyType type;
-  KeySupport support = KeySupport::kFull;
+  // One or two sentences for people: what editors show, and the reference.
+  absl::string_view description;
+  // As it would be written; "" = none, or not a constant.
+  absl::string_view default_value = "";
   absl::Span<const absl::string_view> choices = {};  // kChoice; the default first.
+  // What a string, or each string of an array, has to match (ECMAScript and RE2 agree on it);
+  // "" = nothing. The parser checks more, and says more, than this.
+  absl::string_view pattern = "";
+  bool required = false;
 };
 
 // The one table of keys, in the order of Key: what is unknown, what was probably meant, of which
-// type a value has to be, and what is accepted, all comes from here.
+// type a value has to be, what editors complete and what the reference says, all comes from here.
 absl::Span<const KeySpec> AllKeys();
 
 const KeySpec& SpecOf(Key key);

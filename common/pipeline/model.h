@@ -81,6 +81,10 @@ struct Secret {
   std::string version;
 };
 
+// What stepTimeout and totalTimeout are when they aren't written.
+inline constexpr absl::Duration kDefaultStepTimeout = absl::Seconds(600);
+inline constexpr absl::Duration kDefaultTotalTimeout = absl::Seconds(3600);
+
 // A rally.toml that may be run: ids are unique and dependencies form no cycle.
 struct Pipeline {
   // In the order of the file.

@@ -1,24 +1,31 @@
 #include "common/pipeline/parser.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "common/pipeline/default_registry.h"
 #include "common/pipeline/diagnostic_list.h"
 #include "common/pipeline/duration.h"
+#include "common/pipeline/exit_conditions.h"
 #include "common/pipeline/graph_builder.h"
 #include "common/pipeline/key_check.h"
 #include "common/pipeline/key_table.h"
+#include "common/pipeline/push_list.h"
+#include "common/pipeline/secrets.h"
 #include "common/pipeline/step_values.h"
+#include "common/pipeline/string_renderer.h"
+#include "common/pipeline/template_data.h"
 #include "common/pipeline/toml_document.h"
 
 namespace rally::pipeline {
 namespace {
 
-constexpr absl::Duration kDefaultStepTimeout = absl::Seconds(600);
-constexpr absl::Duration kDefaultTotalTimeout = absl::Seconds(3600);
 constexpr Position kStartOfFile = {1, 1};
 
 void ReadTimeouts(const CheckedTable& top, const ParseLimits& limits, Pipeline* pipeline,
@@ -48,73 +55,113 @@ void ReadTimeouts(const CheckedTable& top, const ParseLimits& limits, Pipeline* 
   }
 }
 
-std::vector<DraftStep> ReadSteps(const TomlValue& steps, const ParseLimits& limits,
-                                 absl::Duration default_timeout, Pipeline* pipeline,
-                                 DiagnosticList* diagnostics) {
+std::vector<DraftStep> ReadSteps(absl::Span<TomlValue> tables, const StepRules& rules,
+                                 StringRenderer* renderer, DeclaredSecrets* secrets,
+                                 Pipeline* pipeline, DiagnosticList* diagnostics) {
   std::vector<DraftStep> drafts;
-  drafts.reserve(steps.elements.size());
-  for (const TomlValue& table : steps.elements) {
+  drafts.reserve(tables.size());
+  for (TomlValue& table : tables) {
     DraftStep& draft = drafts.emplace_back();
     draft.header = table.position;
     draft.step.line = table.position.line;
-    draft.keys = CheckKeys(table, KeyLevel::kStep, diagnostics);
+    draft.keys = CheckKeys(KeyLevel::kStep, &table, renderer, diagnostics);
     ReadStepId(static_cast<int>(drafts.size()), &draft, diagnostics);
   }
   const StepIndex index = IndexSteps(&drafts, diagnostics);
-  for (DraftStep& draft : drafts) {
-    ReadStepValues(default_timeout, limits.max_step_timeout, &draft, diagnostics);
-  }
+  for (DraftStep& draft : drafts) ReadStepValues(rules, secrets, &draft, diagnostics);
   pipeline->order = BuildGraph(index, &drafts, diagnostics);
+  for (const DraftStep& draft : drafts) {
+    if (draft.has_valid_id) CheckExitConditions(draft.keys, draft.step, diagnostics);
+  }
   return drafts;
 }
 
-std::optional<Pipeline> ReadPipeline(const TomlValue& document, const ParseLimits& limits,
-                                     DiagnosticList* diagnostics) {
-  Pipeline pipeline;
-  const CheckedTable top = CheckKeys(document, KeyLevel::kTop, diagnostics);
-  ReadTimeouts(top, limits, &pipeline, diagnostics);
+void ReadPush(const CheckedTable& top, absl::string_view default_registry, Pipeline* pipeline,
+              DiagnosticList* diagnostics) {
+  const TomlValue* push = top.FindPartly(Key::kPush);
+  if (push == nullptr) return;
+  std::vector<std::string> references;
+  std::vector<Position> positions;
+  for (const TomlValue& element : push->elements) {
+    if (IsRefused(element)) continue;
+    references.push_back(element.string);
+    positions.push_back(element.position);
+  }
+  pipeline->push = NormalisePushList(references, positions, default_registry, diagnostics);
+}
 
-  const TomlValue* steps = top.Find(Key::kStep);
-  if (steps == nullptr || steps->elements.empty()) {
+// The tables of the steps; none after an error.
+absl::Span<TomlValue> FindSteps(const CheckedTable& top, const ParseLimits& limits,
+                                DiagnosticList* diagnostics) {
+  const absl::Span<TomlValue> tables = top.Tables(Key::kStep);
+  if (tables.empty()) {
     if (!top.WasRefused(Key::kStep)) {
-      diagnostics->Error(steps == nullptr ? kStartOfFile : steps->position,
+      const TomlValue* step = top.Find(Key::kStep);
+      diagnostics->Error(step == nullptr ? kStartOfFile : step->position,
                          "no [[step]] in the pipeline");
     }
-    return std::nullopt;
+    return {};
   }
-  const int count = static_cast<int>(steps->elements.size());
+  const int count = static_cast<int>(tables.size());
   if (count > limits.max_steps) {
     diagnostics->Error(
-        steps->elements[static_cast<size_t>(std::max(limits.max_steps, 0))].position,
+        tables[static_cast<size_t>(std::max(limits.max_steps, 0))].position,
         absl::StrCat(count, " steps are more than the maximum of ", limits.max_steps));
-    return std::nullopt;
+    return {};
   }
+  return tables;
+}
+
+std::optional<Pipeline> ReadPipeline(TomlValue* document, const ParseOptions& options,
+                                     absl::string_view default_registry, StringRenderer* renderer,
+                                     DiagnosticList* diagnostics) {
+  Pipeline pipeline;
+  const CheckedTable top = CheckKeys(KeyLevel::kTop, document, renderer, diagnostics);
+  ReadTimeouts(top, options.limits, &pipeline, diagnostics);
+  const TomlValue* conflict = top.Find(Key::kConflict);
+  if (conflict != nullptr && conflict->string == "error") {
+    pipeline.conflict = ConflictPolicy::kError;
+  }
+  ReadPush(top, default_registry, &pipeline, diagnostics);
+  DeclaredSecrets secrets(top, options.vault_suffix, renderer, diagnostics);
+
+  const absl::Span<TomlValue> tables = FindSteps(top, options.limits, diagnostics);
+  if (tables.empty()) return std::nullopt;
+  const StepRules rules = {pipeline.step_timeout, options.limits.max_step_timeout, options.verbs};
   std::vector<DraftStep> drafts =
-      ReadSteps(*steps, limits, pipeline.step_timeout, &pipeline, diagnostics);
+      ReadSteps(tables, rules, renderer, &secrets, &pipeline, diagnostics);
+  secrets.WarnOfUnused(diagnostics);
   if (diagnostics->error_count() > 0) return std::nullopt;
 
   pipeline.steps.reserve(drafts.size());
-  for (DraftStep& draft : drafts) {
-    Step& step = pipeline.steps.emplace_back(std::move(draft.step));
-    step.command = {step.image, step.entry_point, step.args};
-  }
+  for (DraftStep& draft : drafts) pipeline.steps.push_back(std::move(draft.step));
+  ApplyDefaultRegistry(default_registry, pipeline.push, &pipeline.steps);
+  pipeline.secrets = secrets.Take();
   return pipeline;
+}
+
+absl::string_view DefaultRegistry(const Parameters& parameters) {
+  const auto found = parameters.build.find("Registry");
+  return found == parameters.build.end() ? absl::string_view() : found->second;
 }
 
 }  // namespace
 
-ParseResult Parse(absl::string_view text, const Parameters& /*parameters*/,
+ParseResult Parse(absl::string_view text, const Parameters& parameters,
                   const ParseOptions& options) {
-  const ParseLimits& limits = options.limits;
   DiagnosticList diagnostics;
   ParseResult result;
-  if (text.size() > limits.max_bytes) {
+  StringRenderer renderer(BuildTemplateData(parameters, &diagnostics), &diagnostics);
+  if (text.size() > options.limits.max_bytes) {
     diagnostics.Error(kStartOfFile,
                       absl::StrCat("the file has ", text.size(),
-                                   " bytes, more than the maximum of ", limits.max_bytes));
-  } else if (const std::optional<TomlValue> document = ReadToml(text, &diagnostics)) {
-    result.pipeline = ReadPipeline(*document, limits, &diagnostics);
+                                   " bytes, more than the maximum of ", options.limits.max_bytes));
+  } else if (std::optional<TomlValue> document = ReadToml(text, &diagnostics)) {
+    result.pipeline =
+        ReadPipeline(&*document, options, DefaultRegistry(parameters), &renderer, &diagnostics);
   }
+  // What is wrong with the parameters refuses the pipeline, however good its file is.
+  if (diagnostics.error_count() > 0) result.pipeline.reset();
   result.diagnostics = diagnostics.Sorted();
   return result;
 }

@@ -1,44 +1,16 @@
-// Every error of the language: its line, column and text.
+// Every error about keys, single values and timeouts: its line, column and text.
 #include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
-#include "common/pipeline/diagnostic_lines.h"
-#include "common/pipeline/parser.h"
-#include "gmock/gmock.h"
+#include "common/pipeline/error_case.h"
 #include "gtest/gtest.h"
 
 namespace rally::pipeline {
 namespace {
 
-struct ErrorCase {
-  std::string name;
-  std::string text;
-  std::vector<std::string> lines;
-};
-
-class ParseErrorTest : public ::testing::TestWithParam<ErrorCase> {};
-
-TEST_P(ParseErrorTest, IsReportedAtItsPlace) {
-  const ParseResult result = Parse(GetParam().text);
-  EXPECT_FALSE(result.pipeline.has_value());
-  EXPECT_EQ(Lines(result), GetParam().lines);
-}
-
-// A step around what is wrong in it; the first line after it is line 4.
-std::string InStep(absl::string_view rest) {
-  return absl::StrCat("[[step]]\nid = \"a\"\nimage = \"i\"\n", rest, "\n");
-}
-
-// Three steps a, b and c; `rest` belongs to c and begins at line 10.
-std::string InThirdStep(absl::string_view rest) {
-  return absl::StrCat(
-      "[[step]]\nid = \"a\"\nimage = \"i\"\n[[step]]\nid = \"b\"\nimage = \"i\"\n"
-      "[[step]]\nid = \"c\"\nimage = \"i\"\n",
-      rest, "\n");
-}
-
+constexpr char kVerbs[] =
+    "apply, build, clone, curl, docker, echo, git, kubectl, pull, push, rollout, set, sh, tag, "
+    "write-log";
 constexpr char kBadId[] =
     " may hold only letters, digits, \"_\", \".\" and \"-\", must start with a letter or a digit, "
     "and be 1 to 63 characters long";
@@ -86,7 +58,7 @@ INSTANTIATE_TEST_SUITE_P(
                   InStep("timeout = 1.5"),
                   {"4:11: \"timeout\" must be a duration string or an integer of seconds, not a "
                    "float"}}),
-    [](const auto& info) { return info.param.name; });
+    NameOf);
 
 INSTANTIATE_TEST_SUITE_P(
     Values, ParseErrorTest,
@@ -147,7 +119,52 @@ INSTANTIATE_TEST_SUITE_P(
                   InStep("args = [\"a\\u0000b\"]\nenvs = [\"A=\\u0000\"]"),
                   {"4:9: args[0] \"a\\x00b\" holds a NUL byte, which no program can be given",
                    "5:9: envs[0] \"A=\\x00\" holds a NUL byte, which no program can be given"}}),
-    [](const auto& info) { return info.param.name; });
+    NameOf);
+
+INSTANTIATE_TEST_SUITE_P(
+    Choices, ParseErrorTest,
+    ::testing::Values(
+        ErrorCase{"rerun",
+                  InStep("rerun = \"maybe\""),
+                  {"4:9: rerun \"maybe\" must be one of \"safe\", \"exclusive\", \"never\""}},
+        ErrorCase{"rerun_case",
+                  InStep("rerun = \"Never\""),
+                  {"4:9: rerun \"Never\" must be one of \"safe\", \"exclusive\", \"never\""}},
+        ErrorCase{"conflict",
+                  "conflict = \"\"\n" + InStep(""),
+                  {"1:12: conflict \"\" must be one of \"warn\", \"error\""}},
+        ErrorCase{"conflict_type",
+                  "conflict = true\n" + InStep(""),
+                  {"1:12: \"conflict\" must be a string, not a boolean"}}),
+    NameOf);
+
+INSTANTIATE_TEST_SUITE_P(
+    Commands, ParseErrorTest,
+    ::testing::Values(
+        ErrorCase{"unknown_verb",
+                  "[[step]]\nid = \"a\"\nargs = [\"compile\", \"all\"]\n",
+                  {absl::StrCat("3:9: step \"a\" has no image and \"compile\" is not a known verb "
+                                "(known: ",
+                                kVerbs, ")")}},
+        ErrorCase{"no_args",
+                  "[[step]]\nid = \"a\"\n",
+                  {absl::StrCat("1:1: step \"a\" has no image and no args whose first could be a "
+                                "known verb (known: ",
+                                kVerbs, ")")}},
+        // What the step runs can't be said without its args: that follows.
+        ErrorCase{"bad_args",
+                  "[[step]]\nid = \"a\"\nargs = \"compile\"\n",
+                  {"3:8: \"args\" must be an array of strings, not a string"}},
+        ErrorCase{
+            "push",
+            "push = [\"A\", \"b\", "
+            "\"c@sha256:0000000000000000000000000000000000000000000000000000000000000000\"]\n" +
+                InStep(""),
+            {"1:9: push[0] \"A\" is not a valid reference: a repository's name is lower case",
+             "1:19: push[2] "
+             "\"c@sha256:0000000000000000000000000000000000000000000000000000000000000000\" is not "
+             "a valid reference: a digest can't be pushed, only a tag"}}),
+    NameOf);
 
 INSTANTIATE_TEST_SUITE_P(
     Timeouts, ParseErrorTest,
@@ -176,94 +193,7 @@ INSTANTIATE_TEST_SUITE_P(
         ErrorCase{"wraps_in_nanoseconds",
                   InStep("timeout = 18446744074"),
                   {"4:11: timeout 18446744074: exceeds the maximum of 2h0m0s"}}),
-    [](const auto& info) { return info.param.name; });
-
-INSTANTIATE_TEST_SUITE_P(
-    Graph, ParseErrorTest,
-    ::testing::Values(
-        ErrorCase{"unknown_step",
-                  InThirdStep("whenAll = [\"a\", \"nope\"]"),
-                  {"10:17: step \"c\" waits for \"nope\", which is not a step"}},
-        ErrorCase{"typo",
-                  "[[step]]\nid = \"compile\"\nimage = \"i\"\n[[step]]\nid = \"t\"\n"
-                  "image = \"i\"\nwhenAll = [\"complie\"]\n",
-                  {"7:12: step \"t\" waits for \"complie\", which is not a step; did you mean "
-                   "\"compile\"?"}},
-        ErrorCase{"root",
-                  InThirdStep("whenAll = [\"root\"]"),
-                  {"10:12: step \"c\" waits for \"root\", which is not a step; did you mean "
-                   "\"-\"?"}},
-        ErrorCase{"self", InThirdStep("whenAll = [\"c\"]"), {"10:12: step \"c\" waits for itself"}},
-        ErrorCase{"dup_dep",
-                  InThirdStep("whenAll = [\"a\", \"b\", \"a\", \"a\"]"),
-                  {"10:22: step \"c\" waits for \"a\" twice"}},
-        ErrorCase{"mixed",
-                  InThirdStep("whenAll = [\"a\", \"-\"]"),
-                  {"10:17: whenAll of step \"c\" mixes \"-\" with other entries"}},
-        ErrorCase{"dash_twice",
-                  InThirdStep("whenAll = [\"-\", \"-\"]"),
-                  {"10:12: whenAll of step \"c\" mixes \"-\" with other entries"}},
-        ErrorCase{"cycle_of_two",
-                  InStep("whenAll = [\"b\"]\n[[step]]\nid = \"b\"\nimage = \"i\""),
-                  {"4:12: steps wait for each other in a cycle: a -> b -> a (without whenAll, so "
-                   "waiting for the step before: b)"}},
-        ErrorCase{"ring_of_four",
-                  "[[step]]\nid = \"n\"\nimage = \"i\"\nwhenAll = [\"w\"]\n"
-                  "[[step]]\nid = \"e\"\nimage = \"i\"\n[[step]]\nid = \"s\"\nimage = \"i\"\n"
-                  "[[step]]\nid = \"w\"\nimage = \"i\"\n",
-                  {"4:12: steps wait for each other in a cycle: n -> w -> s -> e -> n (without "
-                   "whenAll, so waiting for the step before: w, s, e)"}},
-        ErrorCase{"two_cycles",
-                  "step = [\n{id=\"a\",image=\"i\",whenAll=[\"b\"]},\n"
-                  "{id=\"b\",image=\"i\",whenAll=[\"a\"]},\n"
-                  "{id=\"c\",image=\"i\",whenAll=[\"d\"]},\n"
-                  "{id=\"d\",image=\"i\",whenAll=[\"c\"]},\n"
-                  "{id=\"e\",image=\"i\",whenAll=[\"a\",\"c\"]}]",
-                  {"2:28: steps wait for each other in a cycle: a -> b -> a",
-                   "4:28: steps wait for each other in a cycle: c -> d -> c"}}),
-    [](const auto& info) { return info.param.name; });
-
-INSTANTIATE_TEST_SUITE_P(
-    NotYet, ParseErrorTest,
-    ::testing::Values(
-        ErrorCase{"template",
-                  InStep("args = [\"x\", \"{{ .Build.ID }}\"]\nworkDir = \"{{.x}}\""),
-                  {"4:14: args[1]: template: templates are not supported yet",
-                   "5:11: workDir: template: templates are not supported yet"}},
-        ErrorCase{"template_in_id",
-                  "[[step]]\nid = \"{{ .x }}\"\n",
-                  {"2:6: id: template: templates are not supported yet"}},
-        ErrorCase{
-            "secrets",
-            InStep("secretEnvs = [\"A\"]\n[[secrets]]\nsecretEnv = \"A\""),
-            {"4:14: \"secretEnvs\" is not supported yet", "5:1: \"secrets\" is not supported yet"}},
-        ErrorCase{"verb",
-                  "[[step]]\nid = \"a\"\nargs = [\"compile\", \"all\"]\n",
-                  {"3:9: step \"a\" has no image and \"compile\" is not a known verb (verbs are "
-                   "not supported yet; set \"image\")"}},
-        ErrorCase{"no_image", "[[step]]\nid = \"a\"\n", {"1:1: step \"a\" has no image"}},
-        ErrorCase{"push",
-                  "push = [\"a:{{ .Build.ID }}\"]\n" + InStep(""),
-                  {"1:8: \"push\" is not supported yet"}},
-        ErrorCase{"exit_conditions",
-                  InStep("exitedWith = [1, 2]\nexitedWithout = [0]"),
-                  {"4:14: \"exitedWith\" is not supported yet",
-                   "5:17: \"exitedWithout\" is not supported yet"}},
-        ErrorCase{
-            "exit_codes",
-            InStep("exitedWith = []\nexitedWithout = [0, 256, -1]"),
-            {"4:14: exitedWith is empty", "5:21: exitedWithout: 256 is not an exit code (0-255)",
-             "5:26: exitedWithout: -1 is not an exit code (0-255)"}},
-        ErrorCase{"rerun",
-                  InStep("rerun = \"never\""),
-                  {"4:9: rerun \"never\" is not supported yet, only \"safe\""}},
-        ErrorCase{"rerun_choice",
-                  InStep("rerun = \"maybe\""),
-                  {"4:9: rerun \"maybe\" must be one of \"safe\", \"exclusive\", \"never\""}},
-        ErrorCase{"conflict",
-                  "conflict = \"error\"\n" + InStep(""),
-                  {"1:12: conflict \"error\" is not supported yet, only \"warn\""}}),
-    [](const auto& info) { return info.param.name; });
+    NameOf);
 
 }  // namespace
 }  // namespace rally::pipeline

@@ -11,8 +11,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/pipeline/duration.h"
+#include "common/pipeline/env_name.h"
+#include "common/pipeline/exit_conditions.h"
 #include "common/pipeline/image_reference.h"
 #include "common/pipeline/quote.h"
+#include "common/pipeline/verb_use.h"
 #include "common/pipeline/workspace_path.h"
 
 namespace rally::pipeline {
@@ -28,35 +31,56 @@ bool IsStepId(absl::string_view id) {
          });
 }
 
-bool IsEnvName(absl::string_view name) {
-  return !name.empty() && !absl::ascii_isdigit(name.front()) &&
-         std::all_of(name.begin(), name.end(),
-                     [](char c) { return absl::ascii_isalnum(c) || c == '_'; });
-}
-
 // "\u0000" is a legal TOML escape, but no program can be given such a string.
-bool CheckNoNul(absl::string_view where, const TomlValue& value, DiagnosticList* diagnostics) {
-  if (!absl::StrContains(value.string, absl::string_view("\0", 1))) return true;
+bool HoldsNul(absl::string_view text) { return absl::StrContains(text, '\0'); }
+
+void ReportNul(absl::string_view where, const TomlValue& value, DiagnosticList* diagnostics) {
   diagnostics->Error(value.position,
                      absl::StrCat(where, " ", Quote(value.string),
                                   " holds a NUL byte, which no program can be given"));
-  return false;
 }
 
-void ReadImage(const TomlValue& image, Step* step, DiagnosticList* diagnostics) {
+std::string ElementLabel(absl::string_view key, size_t index) {
+  return absl::StrCat(key, "[", index, "]");
+}
+
+// The names of a step's environment, each once. Most steps have few, and need no hash table.
+class NameSet {
+ public:
+  bool Insert(absl::string_view name) {
+    if (large_.empty() && small_.size() < kMaxSmall) {
+      if (std::find(small_.begin(), small_.end(), name) != small_.end()) return false;
+      small_.push_back(name);
+      return true;
+    }
+    if (large_.empty()) large_.insert(small_.begin(), small_.end());
+    return large_.insert(name).second;
+  }
+
+ private:
+  static constexpr size_t kMaxSmall = 16;
+
+  std::vector<absl::string_view> small_;
+  absl::flat_hash_set<absl::string_view> large_;
+};
+
+bool ReadImage(const TomlValue& image, Step* step, DiagnosticList* diagnostics) {
   step->image = image.string;
   const absl::Status status = IsOciPath(image.string) ? ParseOciPath(image.string).status()
                                                       : ParseImageReference(image.string).status();
-  if (status.ok()) return;
+  if (status.ok()) return true;
   diagnostics->Error(image.position, absl::StrCat("image ", Quote(image.string),
                                                   " is not a valid reference: ", status.message()));
+  return false;
 }
 
 void ReadArgs(const TomlValue& args, Step* step, DiagnosticList* diagnostics) {
   step->args.reserve(args.elements.size());
   for (size_t i = 0; i < args.elements.size(); ++i) {
-    CheckNoNul(absl::StrCat("args[", i, "]"), args.elements[i], diagnostics);
-    step->args.push_back(args.elements[i].string);
+    const TomlValue& element = args.elements[i];
+    if (IsRefused(element)) continue;
+    if (HoldsNul(element.string)) ReportNul(ElementLabel("args", i), element, diagnostics);
+    step->args.push_back(element.string);
   }
 }
 
@@ -77,7 +101,11 @@ void ReadWorkDir(const DraftStep& draft, Step* step, DiagnosticList* diagnostics
     work_dir = alias;
     key = "workingDir";
   }
-  if (work_dir == nullptr || !CheckNoNul(key, *work_dir, diagnostics)) return;
+  if (work_dir == nullptr) return;
+  if (HoldsNul(work_dir->string)) {
+    ReportNul(key, *work_dir, diagnostics);
+    return;
+  }
   step->work_dir = CleanPath(work_dir->string);
   if (LeavesItsStart(step->work_dir)) {
     diagnostics->Error(work_dir->position,
@@ -85,42 +113,83 @@ void ReadWorkDir(const DraftStep& draft, Step* step, DiagnosticList* diagnostics
   }
 }
 
-void ReadEnvs(const TomlValue& envs, Step* step, DiagnosticList* diagnostics) {
-  absl::flat_hash_set<absl::string_view> names;
+void ReadEnvs(const TomlValue& envs, NameSet* names, Step* step, DiagnosticList* diagnostics) {
+  step->envs.reserve(envs.elements.size());
   for (size_t i = 0; i < envs.elements.size(); ++i) {
     const TomlValue& element = envs.elements[i];
+    if (IsRefused(element)) continue;
     const absl::string_view text = element.string;
-    const std::string where = absl::StrCat("envs[", i, "]");
     const size_t equals = text.find('=');
     const absl::string_view name = text.substr(0, equals);
     if (equals == absl::string_view::npos || !IsEnvName(name)) {
-      diagnostics->Error(element.position,
-                         absl::StrCat(where, " ", Quote(text), " must be NAME=value"));
-      continue;
-    }
-    if (!CheckNoNul(where, element, diagnostics)) continue;
-    if (!names.insert(name).second) {
+      diagnostics->Error(element.position, absl::StrCat(ElementLabel("envs", i), " ", Quote(text),
+                                                        " must be NAME=value"));
+    } else if (HoldsNul(text)) {
+      ReportNul(ElementLabel("envs", i), element, diagnostics);
+    } else if (!names->Insert(name)) {
       diagnostics->Error(element.position, absl::StrCat(Quote(name), " is set twice"));
-      continue;
+    } else {
+      step->envs.emplace_back(std::string(name), std::string(text.substr(equals + 1)));
     }
-    step->envs.emplace_back(std::string(name), std::string(text.substr(equals + 1)));
   }
 }
 
-// Until verbs exist, a step without an image has nothing to run in.
-void ReportMissingImage(const DraftStep& draft, DiagnosticList* diagnostics) {
-  if (!draft.has_valid_id || draft.keys.WasRefused(Key::kArgs)) return;
-  const TomlValue* args = draft.keys.Find(Key::kArgs);
-  const std::string message = absl::StrCat("step ", Quote(draft.step.id), " has no image");
-  if (args == nullptr || args->elements.empty()) {
-    diagnostics->Error(draft.header, message);
-    return;
+void ReadSecretEnvs(const TomlValue& secret_envs, NameSet* names, DeclaredSecrets* secrets,
+                    Step* step, DiagnosticList* diagnostics) {
+  step->secret_envs.reserve(secret_envs.elements.size());
+  for (size_t i = 0; i < secret_envs.elements.size(); ++i) {
+    const TomlValue& element = secret_envs.elements[i];
+    if (IsRefused(element)) continue;
+    if (!secrets->Use(element.string)) {
+      diagnostics->Error(element.position,
+                         absl::StrCat(ElementLabel("secretEnvs", i), " ", Quote(element.string),
+                                      " is not declared by any [[secrets]]"));
+    } else if (!names->Insert(element.string)) {
+      diagnostics->Error(element.position, absl::StrCat(Quote(element.string), " is set twice"));
+    } else {
+      step->secret_envs.push_back(element.string);
+    }
   }
-  const TomlValue& verb = args->elements.front();
-  diagnostics->Error(verb.position,
-                     absl::StrCat(message, " and ", Quote(verb.string),
-                                  " is not a known verb (verbs are not supported yet; set "
-                                  "\"image\")"));
+}
+
+void ReadEnvironment(const CheckedTable& keys, DeclaredSecrets* secrets, Step* step,
+                     DiagnosticList* diagnostics) {
+  const TomlValue* envs = keys.FindPartly(Key::kEnvs);
+  const TomlValue* secret_envs = keys.FindPartly(Key::kSecretEnvs);
+  if (keys.WasRefused(Key::kSecretEnvs)) secrets->UseUnknown();
+  NameSet names;
+  if (envs != nullptr) ReadEnvs(*envs, &names, step, diagnostics);
+  if (secret_envs != nullptr) ReadSecretEnvs(*secret_envs, &names, secrets, step, diagnostics);
+}
+
+Rerun ReadRerun(const CheckedTable& keys) {
+  const TomlValue* rerun = keys.Find(Key::kRerun);
+  if (rerun == nullptr) return Rerun::kSafe;
+  if (rerun->string == "exclusive") return Rerun::kExclusive;
+  return rerun->string == "never" ? Rerun::kNever : Rerun::kSafe;
+}
+
+// What the step runs, as far as it can be said after errors.
+void ReadCommand(const VerbTable& verbs, DraftStep* draft, DiagnosticList* diagnostics) {
+  const CheckedTable& keys = draft->keys;
+  if (const TomlValue* args = keys.FindPartly(Key::kArgs)) {
+    ReadArgs(*args, &draft->step, diagnostics);
+  }
+  if (const TomlValue* entry_point = keys.Find(Key::kEntryPoint)) {
+    if (HoldsNul(entry_point->string)) ReportNul("entryPoint", *entry_point, diagnostics);
+    draft->step.entry_point = entry_point->string;
+  }
+  if (const TomlValue* image = keys.Find(Key::kImage)) {
+    if (!ReadImage(*image, &draft->step, diagnostics)) return;
+  }
+  if (!draft->has_valid_id || keys.WasRefused(Key::kImage) || keys.WasRefused(Key::kArgs)) return;
+  CommandPositions positions;
+  positions.header = draft->header;
+  if (const TomlValue* args = keys.Find(Key::kArgs)) {
+    positions.args.reserve(args->elements.size());
+    for (const TomlValue& element : args->elements) positions.args.push_back(element.position);
+  }
+  ResolveCommand(verbs, positions, &draft->step, diagnostics);
 }
 
 }  // namespace
@@ -150,26 +219,19 @@ void ReadStepId(int number, DraftStep* draft, DiagnosticList* diagnostics) {
   draft->has_valid_id = true;
 }
 
-void ReadStepValues(absl::Duration default_timeout, absl::Duration max_timeout, DraftStep* draft,
+void ReadStepValues(const StepRules& rules, DeclaredSecrets* secrets, DraftStep* draft,
                     DiagnosticList* diagnostics) {
   Step& step = draft->step;
   const CheckedTable& keys = draft->keys;
-  if (const TomlValue* image = keys.Find(Key::kImage)) {
-    ReadImage(*image, &step, diagnostics);
-  } else if (!keys.WasRefused(Key::kImage)) {
-    ReportMissingImage(*draft, diagnostics);
-  }
-  if (const TomlValue* args = keys.Find(Key::kArgs)) ReadArgs(*args, &step, diagnostics);
-  if (const TomlValue* entry_point = keys.Find(Key::kEntryPoint)) {
-    CheckNoNul("entryPoint", *entry_point, diagnostics);
-    step.entry_point = entry_point->string;
-  }
+  ReadCommand(rules.verbs, draft, diagnostics);
   ReadWorkDir(*draft, &step, diagnostics);
-  if (const TomlValue* envs = keys.Find(Key::kEnvs)) ReadEnvs(*envs, &step, diagnostics);
-  step.timeout = default_timeout;
+  ReadEnvironment(keys, secrets, &step, diagnostics);
+  ReadExitConditions(keys, &step, diagnostics);
+  step.rerun = ReadRerun(keys);
+  step.timeout = rules.default_timeout;
   if (const TomlValue* timeout = keys.Find(Key::kTimeout)) {
-    step.timeout =
-        ReadTimeout("timeout", *timeout, max_timeout, diagnostics).value_or(default_timeout);
+    step.timeout = ReadTimeout("timeout", *timeout, rules.max_timeout, diagnostics)
+                       .value_or(rules.default_timeout);
   }
 }
 

@@ -9,7 +9,9 @@
 #include "common/pipeline/diagnostic_list.h"
 #include "common/pipeline/key_check.h"
 #include "common/pipeline/model.h"
+#include "common/pipeline/secrets.h"
 #include "common/pipeline/toml_document.h"
+#include "common/pipeline/verb_table.h"
 
 namespace rally::pipeline {
 
@@ -31,9 +33,15 @@ struct DraftStep {
 // and has_valid_id. `number` counts the steps from 1.
 void ReadStepId(int number, DraftStep* draft, DiagnosticList* diagnostics);
 
-// Everything else that doesn't depend on other steps. `default_timeout` is the pipeline's
-// stepTimeout.
-void ReadStepValues(absl::Duration default_timeout, absl::Duration max_timeout, DraftStep* draft,
+// What steps are read with.
+struct StepRules {
+  absl::Duration default_timeout;  // The pipeline's stepTimeout.
+  absl::Duration max_timeout;
+  const VerbTable& verbs;
+};
+
+// Everything else that doesn't depend on other steps.
+void ReadStepValues(const StepRules& rules, DeclaredSecrets* secrets, DraftStep* draft,
                     DiagnosticList* diagnostics);
 
 // A timeout of any level: `value` is a string or an integer of seconds. Nothing after an error.

@@ -1,0 +1,55 @@
+#include "common/pipeline/string_renderer.h"
+
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/pipeline/go_template/render.h"
+#include "common/pipeline/go_template/utf8.h"
+
+namespace rally::pipeline {
+namespace {
+
+std::string LabelOf(absl::string_view key, int index) {
+  if (index == StringRenderer::kNoIndex) return std::string(key);
+  return absl::StrCat(key, "[", index, "]");
+}
+
+bool IsValidUtf8(absl::string_view text) {
+  while (!text.empty()) {
+    const go_template::Utf8Character character = go_template::FirstCharacter(text);
+    if (!character.valid) return false;
+    text.remove_prefix(character.size);
+  }
+  return true;
+}
+
+}  // namespace
+
+StringRenderer::StringRenderer(std::optional<go_template::Value> data, DiagnosticList* diagnostics)
+    : data_(std::move(data)), diagnostics_(*diagnostics) {}
+
+bool StringRenderer::Render(absl::string_view key, int index, TomlValue* value) {
+  if (!absl::StrContains(value->string, "{{")) return true;
+  if (!data_.has_value()) return false;
+  go_template::Rendered rendered = go_template::Render(value->string, *data_, &budget_);
+  if (rendered.error.has_value()) {
+    const go_template::TemplateError& error = *rendered.error;
+    diagnostics_.Error(value->position,
+                       absl::StrCat(LabelOf(key, index), ": template: ", error.line, ":",
+                                    error.column, ": ", error.message));
+    return false;
+  }
+  // Functions work on bytes, so half a character can come out.
+  if (!IsValidUtf8(rendered.text)) {
+    diagnostics_.Error(value->position, absl::StrCat(LabelOf(key, index),
+                                                     ": template: the result is not valid UTF-8"));
+    return false;
+  }
+  value->string = std::move(rendered.text);
+  return true;
+}
+
+}  // namespace rally::pipeline
