@@ -1,20 +1,43 @@
 #include "common/pipeline/diagnostic_list.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/pipeline/go_template/utf8.h"
 
 namespace rally::pipeline {
 
+namespace {
+
+// What a template says through `fail` may be long, and may be any bytes.
+constexpr size_t kMaxMessageBytes = 2000;
+
+std::string Presentable(std::string message) {
+  const bool too_long = message.size() > kMaxMessageBytes;
+  if (!too_long && go_template::IsValidUtf8(message)) return message;
+  std::string presentable;
+  absl::string_view rest = message;
+  while (!rest.empty() && presentable.size() < kMaxMessageBytes) {
+    const go_template::Utf8Character character = go_template::FirstCharacter(rest);
+    go_template::AppendUtf8(character.code, &presentable);
+    rest.remove_prefix(character.size);
+  }
+  if (!rest.empty()) presentable += "...";
+  return presentable;
+}
+
+}  // namespace
+
 void DiagnosticList::Error(Position at, std::string message) {
   ++error_count_;
-  diagnostics_.push_back({Severity::kError, at.line, at.column, std::move(message)});
+  diagnostics_.push_back({Severity::kError, at.line, at.column, Presentable(std::move(message))});
 }
 
 void DiagnosticList::Warning(Position at, std::string message) {
-  diagnostics_.push_back({Severity::kWarning, at.line, at.column, std::move(message)});
+  diagnostics_.push_back({Severity::kWarning, at.line, at.column, Presentable(std::move(message))});
 }
 
 void DiagnosticList::AddAll(const DiagnosticList& found, absl::string_view file) {

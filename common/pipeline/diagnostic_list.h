@@ -23,6 +23,7 @@ class DiagnosticList {
  public:
   static constexpr int kMaxShown = 20;
 
+  // Of a message of any bytes and any length, what can be shown is kept.
   void Error(Position at, std::string message);
   void Warning(Position at, std::string message);
 

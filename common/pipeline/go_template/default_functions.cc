@@ -24,7 +24,8 @@ absl::StatusOr<Value> Ternary(Arguments arguments, Budget*) {
   const Value& condition = arguments[2];
   // A missing value is false here, as in `if`.
   if (condition.is_nil()) return arguments[1];
-  if (condition.kind() != Value::Kind::kBool) return WrongKind("a bool as the last", condition);
+  if (condition.kind() != Value::Kind::kBool)
+    return WrongKind("a bool as its condition", condition);
   return condition.AsBool() ? arguments[0] : arguments[1];
 }
 

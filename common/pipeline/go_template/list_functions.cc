@@ -168,8 +168,9 @@ absl::StatusOr<Value> Dict(Arguments arguments, Budget* budget) {
   return Value(std::move(map));
 }
 
-// hasKey MAP KEY
+// hasKey MAP KEY. A missing map has none.
 absl::StatusOr<Value> HasKey(Arguments arguments, Budget*) {
+  if (arguments[0].is_nil()) return Value(false);
   const absl::StatusOr<const Value::Map*> map = MapArgument(arguments[0]);
   if (!map.ok()) return map.status();
   const absl::StatusOr<absl::string_view> key = StringArgument(arguments[1]);
@@ -181,6 +182,7 @@ absl::StatusOr<Value> HasKey(Arguments arguments, Budget*) {
 absl::StatusOr<Value> Keys(Arguments arguments, Budget* budget) {
   Value::List keys;
   for (const Value& argument : arguments) {
+    if (argument.is_nil()) continue;
     const absl::StatusOr<const Value::Map*> map = MapArgument(argument);
     if (!map.ok()) return map.status();
     for (const auto& [key, element] : **map) {

@@ -49,8 +49,9 @@ absl::StatusOr<std::optional<size_t>> PrintfFormat::ReadNumber() {
   std::optional<size_t> number;
   for (; !AtEnd() && absl::ascii_isdigit(static_cast<unsigned char>(format_[at_])); ++at_) {
     number = 10 * number.value_or(0) + static_cast<size_t>(format_[at_] - '0');
-    if (*number > kMaxNumber) return Error(absl::StrCat("has a number over ", kMaxNumber));
+    number = std::min(*number, kMaxNumber + 1);
   }
+  if (number.value_or(0) > kMaxNumber) return Error(absl::StrCat("has a number over ", kMaxNumber));
   return number;
 }
 

@@ -35,10 +35,23 @@ RE2::Options Options() {
 
 re2::StringPiece Piece(absl::string_view text) { return {text.data(), text.size()}; }
 
+// RE2 has one thing that Go hasn't: \C, a single byte, which would cut characters to pieces.
+bool MatchesBytes(absl::string_view expression) {
+  for (size_t i = 0; i + 1 < expression.size(); ++i) {
+    if (expression[i] != '\\') continue;
+    if (expression[++i] == 'C') return true;
+  }
+  return false;
+}
+
 absl::Status CheckCompiled(const RE2& regex, absl::string_view text, Budget* budget) {
   if (!regex.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat(pipeline::Quote(text), " is no regular expression: ", regex.error()));
+  }
+  if (MatchesBytes(text)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(pipeline::Quote(text), " is no regular expression: invalid escape \\C"));
   }
   return budget->Charge(kInstructionCost * static_cast<size_t>(regex.ProgramSize()));
 }
