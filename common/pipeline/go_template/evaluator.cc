@@ -4,7 +4,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
-#include "common/pipeline/go_template/unknown_name.h"
+#include "common/pipeline/go_template/known_fields.h"
 #include "common/pipeline/go_template/value_text.h"
 
 namespace rally::go_template {
@@ -13,8 +13,6 @@ namespace {
 // What Budget::Charge takes for an operand or field, so that a long expression costs more steps.
 constexpr size_t kBytesPerPart = 32;
 
-constexpr absl::string_view kBuildKey = "Build";
-
 std::string WithArticle(Value::Kind kind) {
   return absl::StrCat(kind == Value::Kind::kInt ? "an " : "a ", KindName(kind));
 }
@@ -22,15 +20,15 @@ std::string WithArticle(Value::Kind kind) {
 // Walks the tree once. Methods that return bool return false after a failure, which is in failure_.
 class Evaluator {
  public:
-  Evaluator(const Tree& tree, const Value& data, Budget* budget, std::string* text)
-      : tree_(tree), budget_(*budget), text_(*text), data_(data), slots_(tree.slots) {
+  Evaluator(const Tree& tree, const Value& data, const KnownFields& known, Budget* budget,
+            std::string* text)
+      : tree_(tree),
+        budget_(*budget),
+        text_(*text),
+        data_(data),
+        known_(known),
+        slots_(tree.slots) {
     slots_[0] = data;
-    if (data.kind() != Value::Kind::kMap) return;
-    root_fields_ = &data.AsMap();
-    const auto build = root_fields_->find(kBuildKey);
-    if (build != root_fields_->end() && build->second.kind() == Value::Kind::kMap) {
-      build_fields_ = &build->second.AsMap();
-    }
   }
 
   std::optional<Failure> Run() {
@@ -71,8 +69,7 @@ class Evaluator {
   Budget& budget_;
   std::string& text_;
   const Value& data_;
-  const Value::Map* root_fields_ = nullptr;
-  const Value::Map* build_fields_ = nullptr;
+  const KnownFields& known_;
   Values slots_;
   std::optional<Failure> failure_;
 };
@@ -302,7 +299,7 @@ bool Evaluator::EvaluateOperand(const Operand& operand, const Value& dot, Value*
 // Replaces *value by its field.
 bool Evaluator::SelectField(const Operand& operand, const Field& field, Value* value) {
   if (value->is_nil()) return true;
-  const size_t offset = field.name.data() - tree_.text().data() - 1;  // Of the dot before it.
+  const size_t offset = tree_.OffsetOf(field);
   if (value->kind() != Value::Kind::kMap) {
     const std::string owner =
         offset > operand.begin ? tree_.Excerpt(operand.begin, offset) : "the dot";
@@ -317,10 +314,8 @@ bool Evaluator::SelectField(const Operand& operand, const Field& field, Value* v
     *value = std::move(selected);
     return true;
   }
-  if (&fields == root_fields_ || &fields == build_fields_) {
-    const std::string prefix = &fields == build_fields_ ? absl::StrCat(".", kBuildKey) : "";
-    return Fail(offset, UnknownField(prefix, field.name, fields));
-  }
+  std::string problem = known_.Problem(fields, field.name);
+  if (!problem.empty()) return Fail(offset, std::move(problem));
   *value = Value();
   return true;
 }
@@ -329,7 +324,9 @@ bool Evaluator::SelectField(const Operand& operand, const Field& field, Value* v
 
 std::optional<Failure> Evaluate(const Tree& tree, const Value& data, Budget* budget,
                                 std::string* text) {
-  return Evaluator(tree, data, budget, text).Run();
+  const KnownFields known(data);
+  std::optional<Failure> unknown = known.Check(tree);
+  return unknown.has_value() ? unknown : Evaluator(tree, data, known, budget, text).Run();
 }
 
 }  // namespace rally::go_template

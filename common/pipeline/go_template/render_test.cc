@@ -322,6 +322,15 @@ TEST(Render, TheTopLevelAndBuildAreComplete) {
        "1:21: unknown \".Build.Branchh\"; did you mean \".Build.Branch\"? (known: .Build.Branch, "
        ".Build.ID, .Build.TriggeredBy)"},
       {"{{ index .Build \"Foo\" | default 1 }}", "1"},
+      // In a branch that isn't taken, where it shows without evaluating.
+      {"{{ if false }}{{ print (.Build.Foo) }}{{ end }}",
+       "1:31: unknown \".Build.Foo\" (known: .Build.Branch, .Build.ID, .Build.TriggeredBy)"},
+      {"{{ with .Values.none }}{{ $.Secrets }}{{ else }}{{ end }}",
+       "1:28: secrets are not available in templates; name them in \"secretEnvs\""},
+      {"{{ with .Values.none }}{{ else }}{{ .Foo }}{{ end }}",
+       "1:37: unknown \".Foo\" (known: .Build, .Values)"},
+      {"{{ with .Values.none }}{{ .Foo }}{{ end }}", ""},
+      {"{{ $ := .Values }}{{ $.name }}", "shop"},
   });
 }
 

@@ -119,6 +119,9 @@ class Tree {
 
   absl::string_view text() const { return text_; }
 
+  // Of the dot before its name.
+  size_t OffsetOf(const Field& field) const { return field.name.data() - text_.data() - 1; }
+
   // The template between two offsets as one short line, to name an expression in a message.
   std::string Excerpt(size_t begin, size_t end) const;
 
