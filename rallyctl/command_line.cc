@@ -26,7 +26,8 @@ void AddGlobalFlags(CLI::App* app, GlobalFlags* flags) {
         }
       },
       "How long a controller that doesn't answer is tried (10s)");
-  app->add_option("-o,--output", flags->output, "How data is printed: text, json");
+  app->add_option("-o,--output", flags->output,
+                  "How data is printed: text, json; a few commands have more");
   app->add_option("--progress", flags->progress, "auto, tty, plain, json, quiet")
       ->capture_default_str()
       ->check(CLI::IsMember({"auto", "tty", "plain", "json", "quiet"}));
@@ -83,8 +84,9 @@ int RunCommandLine(int argc, const char* const* argv, Terminal* terminal,
   app.fallthrough();
   AddGlobalFlags(&app, &flags);
   for (const AddCommand& add : more_commands) add(&app, &action);
-  for (const auto add : {AddSubmit, AddList, AddGet, AddLogs, AddWatch, AddCancel, AddFetch,
-                         AddAgents, AddGraph, AddLint, AddVersion, AddCompletion}) {
+  for (const auto add :
+       {AddSubmit, AddList, AddGet, AddLogs, AddWatch, AddCancel, AddFetch, AddAgents, AddLint,
+        AddRender, AddGraph, AddSchema, AddVersion, AddCompletion}) {
     add(&app, &action);
   }
   if (const std::string mistake = UnknownCommand(app, argc, argv); !mistake.empty()) {

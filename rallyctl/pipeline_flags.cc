@@ -104,7 +104,6 @@ absl::StatusOr<PipelineInputs> ReadPipelineInputs(const PipelineFlags& flags) {
                           absl::StrCat(flags.verbs, ": ", verbs.status().message()));
     }
     inputs.options.verbs = *std::move(verbs);
-    inputs.verbs_text = *std::move(text);
   }
   return inputs;
 }

@@ -26,8 +26,6 @@ void AddPipelineFlags(CLI::App* command, PipelineFlags* flags);
 struct PipelineInputs {
   pipeline::Parameters parameters;
   pipeline::ParseOptions options;
-  // The text of --verbs, for a server that is started here; empty without the flag.
-  std::string verbs_text;
 };
 
 // InvalidArgument for a file that can't be read or a --build that isn't NAME=VALUE or names

@@ -24,6 +24,8 @@ namespace {
 constexpr int kMaxTries = 3;
 // A folder's worth of warnings is enough to see what is going on.
 constexpr size_t kMaxWarningsShown = 10;
+// What of .Build the controller gives itself.
+constexpr char kBuildId[] = "ID";
 
 bool Exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
 
@@ -113,6 +115,7 @@ void SetParameters(const pipeline::Parameters& parameters, v1::SubmitRequest* re
   }
   for (const std::string& set : parameters.sets) request->add_set(set);
   for (const auto& [name, value] : parameters.build) {
+    if (name == kBuildId) continue;
     (*request->mutable_build_parameters())[name] = value;
   }
 }
@@ -160,6 +163,10 @@ absl::StatusOr<v1::SubmitResponse> SubmitBuild(Invocation& invocation, Connectio
   }
   if (tree->warnings.size() > kMaxWarningsShown) {
     invocation.Say(absl::StrCat("and ", tree->warnings.size() - kMaxWarningsShown, " more"));
+  }
+
+  if (pipeline.parameters.build.count(kBuildId) > 0) {
+    invocation.Say("warning: --build ID is left out: the controller gives the build its id");
   }
 
   absl::Status ready =

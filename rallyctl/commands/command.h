@@ -60,6 +60,8 @@ void AddFetch(CLI::App* app, Action* chosen);
 void AddAgents(CLI::App* app, Action* chosen);
 void AddGraph(CLI::App* app, Action* chosen);
 void AddLint(CLI::App* app, Action* chosen);
+void AddRender(CLI::App* app, Action* chosen);
+void AddSchema(CLI::App* app, Action* chosen);
 void AddVersion(CLI::App* app, Action* chosen);
 void AddCompletion(CLI::App* app, Action* chosen);
 

@@ -40,7 +40,8 @@ absl::StatusOr<int> LockNamespace(const agent::Options& options) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LocalFleet>> LocalFleet::Start(const std::string& folder,
-                                                              agent::Options options) {
+                                                              agent::Options options,
+                                                              pipeline::ParseOptions pipelines) {
   auto lock = LockNamespace(options);
   if (!lock.ok()) return lock.status();
   std::unique_ptr<LocalFleet> fleet(
@@ -50,6 +51,7 @@ absl::StatusOr<std::unique_ptr<LocalFleet>> LocalFleet::Start(const std::string&
   controller.data = absl::StrCat(folder, "/controller");
   controller.listen = absl::StrCat("unix:", folder, "/controller.sock");
   controller.security.insecure = true;
+  controller.pipelines = std::move(pipelines);
   auto started_controller = controller::Controller::Start(controller);
   if (!started_controller.ok()) return started_controller.status();
   fleet->controller_ = *std::move(started_controller);

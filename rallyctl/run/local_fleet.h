@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "agent/agent.h"
 #include "agent/options.h"
+#include "common/pipeline/parser.h"
 #include "controller/controller.h"
 
 namespace rally::rallyctl {
@@ -19,10 +20,12 @@ namespace rally::rallyctl {
 // containerd; the destructor ends the steps that still run and waits for that.
 class LocalFleet {
  public:
-  // `options` says how steps run; where it listens, dials and stores is decided here, below
-  // `folder`. FailedPrecondition when another one uses the same containerd namespace.
+  // `options` says how steps run, `pipelines` what a pipeline may say and mean; where it listens,
+  // dials and stores is decided here, below `folder`. FailedPrecondition when another one uses the
+  // same containerd namespace.
   static absl::StatusOr<std::unique_ptr<LocalFleet>> Start(const std::string& folder,
-                                                           agent::Options options);
+                                                           agent::Options options,
+                                                           pipeline::ParseOptions pipelines);
   ~LocalFleet();
 
   // Ends what runs, and removes the containerd namespace with all images when that is wished.

@@ -178,7 +178,7 @@ absl::StatusOr<ExitStatus> Run(Invocation& invocation, Flags flags) {
   absl::StatusOr<ExitStatus> result = ExitStatus::kServer;
   {
     const bool ours = !flags.keep && IsOurNamespace(flags.agent);
-    auto fleet = LocalFleet::Start((*folder)->path(), flags.agent);
+    auto fleet = LocalFleet::Start((*folder)->path(), flags.agent, inputs->options);
     if (!fleet.ok()) return fleet.status();
     result = RunOn(**fleet, invocation, &stop, *pipeline, flags);
     if (absl::Status status = (*fleet)->Stop(ours); !status.ok()) {
