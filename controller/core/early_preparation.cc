@@ -12,6 +12,13 @@ namespace {
 // Of one build at one event; those that find no room now are looked at again at the next.
 constexpr int kCandidatesToTry = 64;
 
+// What only a failure sets off is seldom needed: it is prepared when its turn has come.
+bool RunsAfterSuccess(const StepDefinition& step) {
+  ResultSet success;
+  success.Add(0);
+  return Runs(step, success);
+}
+
 }  // namespace
 
 void Core::Impl::PrepareEarly() {
@@ -117,7 +124,7 @@ void Core::Impl::UpdateCandidate(BuildRecord& record, int index) {
   const bool fits = record.build.status == BuildStatus::kRunning &&
                     step.status == StepStatus::kWaiting && !step.early && !track.no_early &&
                     step.undecided_dependencies > 0 && track.missing_live == 0 &&
-                    !IsLayoutImage(image) &&
+                    !IsLayoutImage(image) && RunsAfterSuccess(step.definition) &&
                     (!IsTag(image) || record.build.image_digests.count(image) != 0);
   if (fits) {
     record.early_candidates.insert(record.rank[index]);

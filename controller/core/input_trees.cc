@@ -14,12 +14,11 @@ constexpr size_t kMaxConflictWarnings = 1000;
 
 std::string DescribeConflicts(const std::vector<Conflict>& conflicts) {
   const Conflict& first = conflicts.front();
-  return absl::StrCat("has a conflict: steps \"", first.earlier_step, "\" and \"", first.later_step,
-                      "\" both wrote ", first.path, " and neither waits for the other",
-                      conflicts.size() > 1
-                          ? absl::StrCat(" (and ", conflicts.size() - 1, " more)")
-                          : "",
-                      "; the pipeline says conflict = \"error\"");
+  return absl::StrCat(
+      "has a conflict: steps \"", first.earlier_step, "\" and \"", first.later_step,
+      "\" both wrote ", first.path, " and neither waits for the other",
+      conflicts.size() > 1 ? absl::StrCat(" (and ", conflicts.size() - 1, " more)") : "",
+      "; the pipeline says conflict = \"error\"");
 }
 
 }  // namespace
