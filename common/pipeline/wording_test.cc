@@ -74,6 +74,32 @@ TEST(DiagnosticListTest, SortsAndCounts) {
   EXPECT_EQ(list.error_count(), 31);
 }
 
+TEST(DiagnosticListTest, FindingsOfOtherFilesFollowUnderTheirName) {
+  DiagnosticList other;
+  other.Error({1, 2}, "in the file");
+  DiagnosticList list;
+  list.AddAll(other, "values.toml");
+  list.Error({9, 1}, "in the pipeline");
+  EXPECT_EQ(list.error_count(), 2);
+  const std::vector<Diagnostic> sorted = list.Sorted();
+  ASSERT_EQ(sorted.size(), 2);
+  EXPECT_EQ(sorted[0].file, "");
+  EXPECT_EQ(sorted[0].message, "in the pipeline");
+  EXPECT_EQ(sorted[1].file, "values.toml");
+  EXPECT_EQ(sorted[1].line, 1);
+}
+
+// A template's `fail` may say anything, and messages travel as UTF-8.
+TEST(DiagnosticListTest, MessagesAreShortAndUtf8) {
+  DiagnosticList list;
+  list.Error({1, 1}, "a\xFF\xC3(é");
+  list.Error({2, 1}, std::string(5000, 'x'));
+  const std::vector<Diagnostic> sorted = list.Sorted();
+  ASSERT_EQ(sorted.size(), 2);
+  EXPECT_EQ(sorted[0].message, "a\xEF\xBF\xBD\xEF\xBF\xBD(é");
+  EXPECT_EQ(sorted[1].message, std::string(2000, 'x') + "...");
+}
+
 TEST(DiagnosticListTest, WarningsDoNotTakeTheErrorsPlaces) {
   DiagnosticList list;
   for (int line = 1; line <= 21; ++line) list.Warning({line, 1}, "w");

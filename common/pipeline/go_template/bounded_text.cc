@@ -7,23 +7,15 @@
 namespace rally::go_template {
 namespace {
 
-// Making a string of this times fewer bytes costs as much as reading them: what a template keeps in
-// variables and lists is bounded by its steps alone.
-constexpr size_t kCostOfMaking = 2;
+// Each byte of a string that is made counts as so many that are only read: it was looked at one by
+// one, and what a template keeps in variables and lists is bounded by its steps alone.
+constexpr size_t kCostOfMaking = 4;
 
 }  // namespace
 
-bool BoundedText::Fits(size_t bytes) {
+bool BoundedText::Refuse(size_t bytes) {
   if (status_.ok()) status_ = budget_->CheckGrowth(text_.size(), bytes);
   return status_.ok();
-}
-
-void BoundedText::Append(absl::string_view text) {
-  if (Fits(text.size())) text_.append(text.data(), text.size());
-}
-
-void BoundedText::Append(size_t count, char c) {
-  if (Fits(count)) text_.append(count, c);
 }
 
 void BoundedText::Fail(absl::Status status) {

@@ -20,11 +20,20 @@ class BoundedText {
  public:
   explicit BoundedText(Budget* budget) : budget_(budget) {}
 
-  void Append(absl::string_view text);
-  void Append(size_t count, char c);
-  void Append(char c) { Append(1, c); }
+  void Append(absl::string_view text) {
+    if (Fits(text.size())) text_.append(text.data(), text.size());
+  }
+  void Append(size_t count, char c) {
+    if (Fits(count)) text_.append(count, c);
+  }
+  void Append(char c) {
+    if (Fits(1)) text_.push_back(c);
+  }
   // Whether `bytes` more would fit. If not, fails as appending them would.
-  bool Fits(size_t bytes);
+  bool Fits(size_t bytes) {
+    // Inline, since most functions append character by character.
+    return (status_.ok() && text_.size() + bytes <= Budget::kMaxStringBytes) || Refuse(bytes);
+  }
   // As AppendText of value_text.h.
   void AppendValue(const Value& value);
 
@@ -40,6 +49,8 @@ class BoundedText {
   absl::StatusOr<std::string> FinishText();
 
  private:
+  bool Refuse(size_t bytes);
+
   Budget* const budget_;
   std::string text_;
   absl::Status status_;

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "common/pipeline/go_template/budget.h"
+#include "common/pipeline/go_template/render.h"
 #include "common/pipeline/go_template/rendering_for_test.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -100,6 +102,20 @@ TEST(FunctionTest, WorkIsCharged) {
     // Generous for sanitizers: without a charge each of these takes minutes, or all memory.
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20)) << text;
   }
+}
+
+// Also where each render ends early, at an expression that compiles to too much.
+TEST(FunctionTest, RefusedExpressionsAreChargedToAllRenders) {
+  Budget budget;
+  std::string last;
+  for (int i = 0; i < 200; ++i) {
+    budget.StartRender();
+    last = Render(R"({{ regexMatch "\\pL{100}" "a" }})", DataForTest(), &budget).error->message;
+    if (i == 0) {
+      EXPECT_THAT(last, HasSubstr("pattern too large"));
+    }
+  }
+  EXPECT_THAT(last, HasSubstr("the templates of this file take more than 4000000 steps"));
 }
 
 TEST(FunctionTest, ValuesAreNotNestedWithoutLimit) {

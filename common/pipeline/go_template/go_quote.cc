@@ -1,5 +1,6 @@
 #include "common/pipeline/go_template/go_quote.h"
 
+#include <algorithm>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -36,6 +37,9 @@ std::string Escaped(char32_t code) {
   return absl::StrCat("\\U", absl::Hex(number, absl::kZeroPad8));
 }
 
+// Needs no escape between double quotes.
+bool IsPlain(char c) { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\'; }
+
 void AppendCharacter(char32_t code, char quote, QuoteCharacters characters, BoundedText* out) {
   if (code == static_cast<char32_t>(quote) || code == '\\') out->Append('\\');
   const bool shown =
@@ -54,6 +58,11 @@ void AppendCharacter(char32_t code, char quote, QuoteCharacters characters, Boun
 void AppendQuoted(absl::string_view text, QuoteCharacters characters, BoundedText* out) {
   out->Append('"');
   while (!text.empty() && !out->failed()) {
+    const auto plain_end = std::find_if_not(text.begin(), text.end(), IsPlain);
+    const auto plain_size = static_cast<size_t>(plain_end - text.begin());
+    out->Append(text.substr(0, plain_size));
+    text.remove_prefix(plain_size);
+    if (text.empty()) break;
     const Utf8Character character = FirstCharacter(text);
     if (character.valid) {
       AppendCharacter(character.code, '"', characters, out);

@@ -1,5 +1,6 @@
 #include "common/pipeline/go_template/json_text.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -37,9 +38,19 @@ std::string EscapedCharacter(const Utf8Character& character) {
   return absl::StrCat("\\u", absl::Hex(static_cast<uint32_t>(character.code), absl::kZeroPad4));
 }
 
+bool IsPlain(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte >= 0x20 && byte < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
+}
+
 void AppendJsonString(absl::string_view string, BoundedText* text) {
   text->Append('"');
   while (!string.empty() && !text->failed()) {
+    const auto plain_end = std::find_if_not(string.begin(), string.end(), IsPlain);
+    const auto plain_size = static_cast<size_t>(plain_end - string.begin());
+    text->Append(string.substr(0, plain_size));
+    string.remove_prefix(plain_size);
+    if (string.empty()) break;
     const Utf8Character character = FirstCharacter(string);
     const std::string escaped = EscapedCharacter(character);
     text->Append(escaped.empty() ? string.substr(0, character.size) : escaped);

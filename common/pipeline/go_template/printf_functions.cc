@@ -33,11 +33,14 @@ QuoteCharacters CharactersOf(const Directive& directive) {
 void AppendHexadecimal(absl::string_view text, const Directive& directive, BoundedText* out) {
   text = text.substr(0, directive.precision.value_or(text.size()));
   std::string digits;
-  if (!out->Fits(text.size())) return;
+  if (!out->Fits(2 * text.size())) return;
   const absl::string_view prefix = directive.sharp ? "0x" : "";
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (i == 0 || directive.space) absl::StrAppend(&digits, i > 0 ? " " : "", prefix);
-    absl::StrAppend(&digits, absl::BytesToHexString(text.substr(i, 1)));
+  if (directive.space) {
+    for (size_t i = 0; i < text.size(); ++i) {
+      absl::StrAppend(&digits, i > 0 ? " " : "", prefix, absl::BytesToHexString(text.substr(i, 1)));
+    }
+  } else if (!text.empty()) {
+    digits = absl::StrCat(prefix, absl::BytesToHexString(text));
   }
   if (directive.verb == 'X') absl::AsciiStrToUpper(&digits);
   AppendPadded(digits, directive, out);

@@ -24,7 +24,9 @@ namespace {
 constexpr int64_t kMaxMemoryBytes = int64_t{1} << 20;
 // Counted in bytes of Budget::Charge: what compiling costs at least, and for each instruction.
 constexpr size_t kCompileCost = 16 << 10;
-constexpr size_t kInstructionCost = 128;
+constexpr size_t kInstructionCost = 256;
+// What it costs to find out that an expression takes too much memory.
+constexpr size_t kTooLargeCost = size_t{20} << 20;
 
 RE2::Options Options() {
   RE2::Options options;
@@ -45,6 +47,9 @@ bool MatchesBytes(absl::string_view expression) {
 }
 
 absl::Status CheckCompiled(const RE2& regex, absl::string_view text, Budget* budget) {
+  if (regex.error_code() == RE2::ErrorPatternTooLarge) {
+    if (absl::Status charged = budget->Charge(kTooLargeCost); !charged.ok()) return charged;
+  }
   if (!regex.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat(pipeline::Quote(text), " is no regular expression: ", regex.error()));

@@ -17,12 +17,19 @@
 namespace rally::go_template {
 namespace {
 
+// A byte that is searched, in bytes that are only copied.
+constexpr size_t kSearchCost = 4;
+
 absl::StatusOr<Value> MapCharacters(Arguments arguments, Budget* budget,
                                     char32_t (*map)(char32_t)) {
   const absl::StatusOr<absl::string_view> text = StringArgument(arguments[0]);
   if (!text.ok()) return text.status();
   BoundedText mapped(budget);
   absl::string_view rest = *text;
+  while (!rest.empty() && static_cast<unsigned char>(rest[0]) < 0x80 && !mapped.failed()) {
+    mapped.Append(static_cast<char>(map(static_cast<unsigned char>(rest[0]))));
+    rest.remove_prefix(1);
+  }
   std::string bytes;
   while (!rest.empty() && !mapped.failed()) {
     const Utf8Character character = FirstCharacter(rest);
@@ -157,7 +164,8 @@ absl::StatusOr<Value> Replace(Arguments arguments, Budget* budget) {
   const auto strings = StringArguments<3>(arguments);
   if (!strings.ok()) return strings.status();
   auto [old_text, new_text, text] = *strings;
-  if (absl::Status charged = budget->Charge(text.size()); !charged.ok()) return charged;
+  if (absl::Status charged = budget->Charge(kSearchCost * text.size()); !charged.ok())
+    return charged;
   BoundedText replaced(budget);
   while (!replaced.failed()) {
     if (old_text.empty()) {
@@ -195,7 +203,8 @@ absl::StatusOr<Value> TestPart(Arguments arguments, Budget* budget, Test test) {
   const auto strings = StringArguments<2>(arguments);
   if (!strings.ok()) return strings.status();
   const auto [part, text] = *strings;
-  if (absl::Status charged = budget->Charge(text.size()); !charged.ok()) return charged;
+  if (absl::Status charged = budget->Charge(kSearchCost * text.size()); !charged.ok())
+    return charged;
   return Value(test(text, part));
 }
 
