@@ -72,6 +72,7 @@ Attempt::Attempt(const AttemptTools& tools, const v1::AttemptRecord& record, Rec
     record_.set_state(v1::ATTEMPT_STATE_PREPARED);
     record_.clear_grant();
     record_.clear_deadline_boot_ns();
+    record_.clear_heard_boot_ns();
     return;
   }
   granted_ = true;
@@ -106,6 +107,7 @@ Response Attempt::OnPrepare() {
 Response Attempt::OnStartGrant(const v1::StartGrant& grant) {
   Response response;
   int64_t deadline = 0;
+  bool came_too_late = false;
   {
     absl::MutexLock lock(&mutex_);
     response = Respond(phase_, granted_, ending_ != 0, Order::kStartGrant);
@@ -114,10 +116,20 @@ Response Attempt::OnStartGrant(const v1::StartGrant& grant) {
                  google::protobuf::util::TimeUtil::DurationToNanoseconds(grant.timeout_left());
       *record_.mutable_grant() = grant;
       record_.set_deadline_boot_ns(deadline);
+      record_.set_heard_boot_ns(tools_.contact->boot_nanos());
       granted_ = true;
+      // It was long under way: somebody else may have the step by now.
+      came_too_late = LeaseIsOut();
+      if (came_too_late) ending_ = v1::END_KIND_ERRORED;
     }
   }
-  if (response == Response::kAcceptGrant) ArmDeadline(deadline);
+  if (came_too_late) making_.Cancel();
+  if (response == Response::kAcceptGrant) {
+    ArmDeadline(deadline);
+    tools_.clock->CallAfter(absl::ZeroDuration(), [weak = weak_from_this()] {
+      if (auto self = weak.lock()) self->WatchLease();
+    });
+  }
   if (response == Response::kReportAgain) Report();
   return response;
 }
@@ -209,7 +221,9 @@ void Attempt::BeginEnding(v1::EndKind kind, absl::Duration grace) {
     record_.set_ending(kind);
   }
   LOG(INFO) << LogPrefix(key_)
-            << (kind == v1::END_KIND_TIMED_OUT ? "its time is over" : "is being cancelled");
+            << (kind == v1::END_KIND_TIMED_OUT ? "its time is over"
+                : kind == v1::END_KIND_ERRORED ? "its lease is out"
+                                               : "is being cancelled");
   if (!started) {
     making_.Cancel();
     return;

@@ -118,6 +118,10 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   void Kill();
   void Drop() ABSL_LOCKS_EXCLUDED(mutex_);
   void ArmDeadline(int64_t boot_nanos);
+  // attempt_lease.cc: a step that must not run twice at a time ends when nobody is heard.
+  bool LeaseIsOut() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WatchLease() ABSL_LOCKS_EXCLUDED(mutex_);
+  std::string DescribeLease() const ABSL_LOCKS_EXCLUDED(mutex_);
   bool StopWanted() const ABSL_LOCKS_EXCLUDED(mutex_);
   // Waits before another try; false when the thread should rather stop.
   bool Pause(int tries) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -214,6 +214,8 @@ absl::optional<Attempt::Failure> Attempt::Begin() {
   if (absl::Status status = Persist(); !status.ok()) return Failure(status, "journalling", true);
   {
     absl::MutexLock lock(&mutex_);
+    // The clock's thread may be late with it.
+    if (ending_ == 0 && LeaseIsOut()) ending_ = v1::END_KIND_ERRORED;
     if (ending_ != 0 || dropped_ || detached_) return Failure(absl::CancelledError(), "starting");
     phase_ = Phase::kStarting;
     process_started_ = true;

@@ -6,6 +6,7 @@
 
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
+#include "agent/controller_contact.h"
 #include "agent/data_directory.h"
 #include "agent/journal.h"
 #include "agent/logs/attempt_log.h"
@@ -60,6 +61,7 @@ struct AttemptTools {
   StepClock* clock = nullptr;
   Outbox* outbox = nullptr;
   LogSink* logs = nullptr;
+  const ControllerContact* contact = nullptr;  // The executor's.
   StepLimits limits;
 };
 

@@ -58,6 +58,9 @@ Attempt::Left Attempt::Work() {
           Terminate(tools_.limits.kill_grace);
         } else {
           ArmDeadline(found.deadline_boot_ns());
+          tools_.clock->CallAfter(absl::ZeroDuration(), [weak = weak_from_this()] {
+            if (auto self = weak.lock()) self->WatchLease();
+          });
         }
         return Supervise();
       }
@@ -117,6 +120,10 @@ Attempt::Left Attempt::Supervise() {
   if (dropped) return Left::kDropped;
   if (detached) return Left::kDetached;
   v1::Result result = NewResult(ending != 0 ? ending : v1::END_KIND_EXITED);
+  if (ending == v1::END_KIND_ERRORED) {
+    result.set_may_retry(true);
+    result.set_message(DescribeLease());
+  }
   const int64_t started = record().started_boot_ns();
   if (started != 0) *result.mutable_running() = SinceBootTime(started);
   if (!exit.ok()) {
@@ -137,7 +144,7 @@ Attempt::Left Attempt::Supervise() {
   LOG(INFO) << LogPrefix(key_) << "its process ended with exit code " << exit->exit_code
             << (exit->oom_killed ? " (out of memory)" : "");
   result.set_log_end(FinishLog());
-  if (result.kind() != v1::END_KIND_CANCELLED) Capture(*exit, &result);
+  if (ending != v1::END_KIND_CANCELLED && ending != v1::END_KIND_ERRORED) Capture(*exit, &result);
   return End(std::move(result));
 }
 
@@ -221,6 +228,9 @@ Attempt::Left Attempt::GiveUp(const Failure& failure) {
   if (ending == 0) {
     result.set_may_retry(failure.may_retry);
     result.set_message(message);
+  } else if (ending == v1::END_KIND_ERRORED) {
+    result.set_may_retry(true);
+    result.set_message(DescribeLease());
   } else {
     result.set_message(absl::StrCat(ending == v1::END_KIND_TIMED_OUT
                                         ? "the step's time was over before its process started, "

@@ -44,6 +44,11 @@ Found FoundOf(const runtime::ContainerStatus* container) {
   return Found::kNothing;
 }
 
+AttemptTools WithContact(AttemptTools tools, const ControllerContact* contact) {
+  tools.contact = contact;
+  return tools;
+}
+
 // The first error of several steps that are all to be tried.
 void Note(const absl::Status& status, absl::Status* first) {
   if (first->ok()) *first = status;
@@ -51,7 +56,8 @@ void Note(const absl::Status& status, absl::Status* first) {
 
 }  // namespace
 
-Executor::Executor(const AttemptTools& tools, int slots) : tools_(tools), slots_(slots) {}
+Executor::Executor(const AttemptTools& tools, int slots)
+    : tools_(WithContact(tools, &contact_)), slots_(slots) {}
 
 Executor::~Executor() { Stop(/*end_steps=*/false); }
 

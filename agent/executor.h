@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "agent/attempt.h"
 #include "agent/attempt_tools.h"
+#include "agent/controller_contact.h"
 #include "agent/reaper.h"
 #include "rally/v1/agent.pb.h"
 
@@ -38,6 +39,8 @@ class Executor {
   void OnCancel(const v1::Cancel& cancel);
   void OnResultAck(const v1::AttemptKey& key);
   void OnVerdict(const v1::AttemptVerdict& verdict);
+  // The controller answered what was sent at that boot time.
+  void OnHeard(int64_t sent_boot_nanos) { contact_.HeardAt(sent_boot_nanos); }
   // The controller has all of its log.
   void OnLogDurable(const v1::AttemptKey& key);
 
@@ -71,6 +74,7 @@ class Executor {
   // Until nothing of an earlier attempt of that name is being removed any more.
   void AwaitGone(const std::string& name) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  ControllerContact contact_;
   const AttemptTools tools_;
   const int slots_;
 

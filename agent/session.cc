@@ -1,10 +1,12 @@
 #include "agent/session.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "agent/backoff.h"
+#include "agent/step_clock.h"
 #include "common/rpc/status.h"
 #include "common/version.h"
 #include "glog/logging.h"
@@ -110,6 +112,11 @@ v1::AgentMessage Session::HeartbeatMessage() {
   const Health health = health_();
   v1::AgentMessage message;
   message.mutable_heartbeat()->set_seq(++heartbeat_seq_);
+  {
+    // As many at most as fit into the time after which a silent controller is given up.
+    std::lock_guard<std::mutex> lock(mutex_);
+    unanswered_[heartbeat_seq_] = BootNanos();
+  }
   message.mutable_heartbeat()->set_free_bytes(health.free_bytes);
   message.mutable_heartbeat()->set_free_slots(executor_->FreeSlots());
   message.mutable_heartbeat()->set_accepts_work(health.accepts_work);
@@ -125,6 +132,7 @@ absl::Status Session::Converse() {
     std::lock_guard<std::mutex> lock(mutex_);
     if (stopping_) return absl::CancelledError("stopping");
     context_ = &context;
+    unanswered_.clear();
   }
   std::unique_ptr<Stream> stream = stub_->Connect(&context);
   std::thread watchdog([this, &welcomed] {
@@ -134,6 +142,7 @@ absl::Status Session::Converse() {
     if (!done && context_ != nullptr) context_->TryCancel();
   });
   v1::ControllerMessage message;
+  hello_boot_nanos_ = BootNanos();
   const bool answered =
       stream->Write(HelloMessage()) && stream->Read(&message) && message.has_welcome();
   {
@@ -176,6 +185,7 @@ absl::Status Session::ObeyWelcome(const v1::Welcome& welcome) {
         journal_->highest_epoch(), ": a deposed controller, or one restored from an old backup"));
   }
   if (absl::Status status = journal_->RaiseEpoch(welcome.epoch()); !status.ok()) return status;
+  executor_->OnHeard(hello_boot_nanos_);
   LOG(INFO) << "session " << welcome.session() << " with the controller, epoch " << welcome.epoch();
   for (const v1::AttemptVerdict& verdict : welcome.verdicts()) executor_->OnVerdict(verdict);
   connected_ = true;
@@ -213,6 +223,7 @@ void Session::Dispatch(const v1::ControllerMessage& message) {
       break;
     case v1::ControllerMessage::kHeartbeatAck:
       last_ack_nanos_ = SteadyNanos();
+      OnHeartbeatAck(message.heartbeat_ack().seq());
       break;
     case v1::ControllerMessage::kResultAck:
       executor_->OnResultAck(message.result_ack().key());
@@ -221,6 +232,18 @@ void Session::Dispatch(const v1::ControllerMessage& message) {
     case v1::ControllerMessage::MESSAGE_NOT_SET:
       break;  // The latter: a message of a newer controller.
   }
+}
+
+void Session::OnHeartbeatAck(int64_t seq) {
+  int64_t sent = 0;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    auto it = unanswered_.find(seq);
+    if (it == unanswered_.end()) return;
+    sent = it->second;
+    unanswered_.erase(unanswered_.begin(), std::next(it));
+  }
+  executor_->OnHeard(sent);
 }
 
 void Session::WriteMessages(Stream* stream, absl::Duration interval) {

@@ -66,6 +66,7 @@ class Session {
   void Dispatch(const v1::ControllerMessage& message);
   // False for an order of a controller that was replaced.
   bool IsCurrent(int64_t epoch, const char* what);
+  void OnHeartbeatAck(int64_t seq);
   void WriteMessages(Stream* stream, absl::Duration interval);
   v1::AgentMessage HelloMessage() const;
   v1::AgentMessage HeartbeatMessage();
@@ -82,11 +83,14 @@ class Session {
   std::atomic<bool> connected_{false};
   std::atomic<int64_t> last_ack_nanos_{0};  // On the steady clock.
   int64_t heartbeat_seq_ = 0;               // The writing thread's.
+  int64_t hello_boot_nanos_ = 0;            // The reading thread's: when the Hello was sent.
   bool resumed_ = false;                    // The reading thread's.
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  grpc::ClientContext* context_ = nullptr;  // Of the stream that is open; guarded, as the next.
+  // All guarded by it. When each heartbeat of this session was sent that hasn't been answered.
+  std::map<int64_t, int64_t> unanswered_;
+  grpc::ClientContext* context_ = nullptr;  // Of the stream that is open.
   bool stopping_ = false;
   std::thread thread_;
 };

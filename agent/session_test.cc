@@ -174,5 +174,29 @@ TEST_F(SessionTest, StoppingTakesNoTimeEvenWithoutAController) {
   EXPECT_LT(absl::Now() - begin, absl::Seconds(2));
 }
 
+TEST_F(SessionTest, AnsweredHeartbeatsKeepALease) {
+  runtime::FakeScript script;
+  script.runs_until_ended = true;
+  rig_.host().SetScript("b1-0-1", script);
+  StartSession();
+  controller_.Next();
+  AwaitConnected();
+  controller_.Send(PrepareMessage(0, 1));
+  controller_.Next();
+  v1::ControllerMessage grant = GrantMessage(0);
+  grant.mutable_start_grant()->mutable_exclusive_lease()->set_seconds(1);
+  controller_.Send(grant);
+  EXPECT_TRUE(controller_.Next().has_started());
+  // Heartbeats are 20 ms apart: this is more than two leases.
+  const int before = controller_.heartbeats();
+  ASSERT_TRUE(testing::Eventually(absl::Seconds(20),
+                                  [&] { return controller_.heartbeats() > before + 110; }));
+  EXPECT_TRUE(rig_.host().SignalsTo("b1-0-1").empty());
+  controller_.SetAnswersHeartbeats(false);
+  const v1::Result result = controller_.Next().result();
+  EXPECT_EQ(result.kind(), v1::END_KIND_ERRORED) << "heartbeats alone are no contact";
+  EXPECT_TRUE(result.may_retry());
+}
+
 }  // namespace
 }  // namespace rally::agent
