@@ -49,8 +49,8 @@ Json StepJson(const Step& step, const std::vector<absl::string_view>& ids) {
   for (const int dependency : step.dependencies) {
     when_all.push_back(std::string(ids[static_cast<size_t>(dependency)]));
   }
-  Json envs = Json::object();
-  for (const auto& [name, value] : step.envs) envs[name] = value;
+  Json envs = Json::array();
+  for (const auto& [name, value] : step.envs) envs.push_back(absl::StrCat(name, "=", value));
 
   Json json = {{"args", step.args}};
   if (step.verb.has_value()) {

@@ -1,12 +1,10 @@
 #include "common/pipeline/string_renderer.h"
 
-#include <cstddef>
 #include <string>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/pipeline/go_template/render.h"
 #include "common/pipeline/go_template/utf8.h"
 
 namespace rally::pipeline {
@@ -33,13 +31,14 @@ StringRenderer::StringRenderer(std::optional<go_template::Value> data, Diagnosti
 
 bool StringRenderer::Render(absl::string_view key, int index, TomlValue* value) {
   if (!absl::StrContains(value->string, "{{")) return true;
-  if (!data_.has_value()) return false;
+  if (!data_.has_value()) {
+    const auto error = go_template::CheckTemplate(value->string);
+    if (error.has_value()) Report(key, index, *value, *error);
+    return false;
+  }
   go_template::Rendered rendered = go_template::Render(value->string, *data_, &budget_);
   if (rendered.error.has_value()) {
-    const go_template::TemplateError& error = *rendered.error;
-    diagnostics_.Error(value->position,
-                       absl::StrCat(LabelOf(key, index), ": template: ", error.line, ":",
-                                    error.column, ": ", error.message));
+    Report(key, index, *value, *rendered.error);
     return false;
   }
   // Functions work on bytes, so half a character can come out.
@@ -50,6 +49,12 @@ bool StringRenderer::Render(absl::string_view key, int index, TomlValue* value) 
   }
   value->string = std::move(rendered.text);
   return true;
+}
+
+void StringRenderer::Report(absl::string_view key, int index, const TomlValue& value,
+                            const go_template::TemplateError& error) {
+  diagnostics_.Error(value.position, absl::StrCat(LabelOf(key, index), ": template: ", error.line,
+                                                  ":", error.column, ": ", error.message));
 }
 
 }  // namespace rally::pipeline

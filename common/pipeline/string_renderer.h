@@ -6,6 +6,7 @@
 #include "absl/strings/string_view.h"
 #include "common/pipeline/diagnostic_list.h"
 #include "common/pipeline/go_template/budget.h"
+#include "common/pipeline/go_template/render.h"
 #include "common/pipeline/go_template/value.h"
 #include "common/pipeline/toml_document.h"
 
@@ -19,7 +20,8 @@ class StringRenderer {
   static constexpr int kNoIndex = -1;
 
   // Without data no template can be rendered, which is no mistake of the template's: such strings
-  // are refused without an error, as what is wrong with the data has one.
+  // are refused without an error unless they are no templates, as what is wrong with the data has
+  // one.
   StringRenderer(std::optional<go_template::Value> data, DiagnosticList* diagnostics);
 
   // Makes value->string, of `key` or its element `index`, what its template says. A string without
@@ -27,6 +29,9 @@ class StringRenderer {
   bool Render(absl::string_view key, int index, TomlValue* value);
 
  private:
+  void Report(absl::string_view key, int index, const TomlValue& value,
+              const go_template::TemplateError& error);
+
   const std::optional<go_template::Value> data_;
   DiagnosticList& diagnostics_;
   go_template::Budget budget_;

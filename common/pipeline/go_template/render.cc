@@ -29,7 +29,23 @@ TemplateError AsError(absl::string_view text, Failure failure) {
   return error;
 }
 
+std::optional<TemplateError> ParseTree(absl::string_view text, Tree* tree) {
+  if (text.size() > kMaxTemplateBytes) {
+    return TemplateError{
+        1, 1, absl::StrCat("the template is longer than ", kMaxTemplateBytes >> 20, " MiB")};
+  }
+  std::optional<Failure> failure = Parse(tree);
+  if (!failure.has_value()) return std::nullopt;
+  return AsError(text, *std::move(failure));
+}
+
 }  // namespace
+
+std::optional<TemplateError> CheckTemplate(absl::string_view text) {
+  if (!absl::StrContains(text, "{{")) return std::nullopt;
+  Tree tree(text);
+  return ParseTree(text, &tree);
+}
 
 Rendered Render(absl::string_view text, const Value& data, Budget* budget) {
   Rendered rendered;
@@ -37,15 +53,11 @@ Rendered Render(absl::string_view text, const Value& data, Budget* budget) {
     rendered.text = std::string(text);
     return rendered;
   }
-  if (text.size() > kMaxTemplateBytes) {
-    rendered.error = TemplateError{
-        1, 1, absl::StrCat("the template is longer than ", kMaxTemplateBytes >> 20, " MiB")};
-    return rendered;
-  }
-  budget->StartRender();
   Tree tree(text);
-  std::optional<Failure> failure = Parse(&tree);
-  if (!failure.has_value()) failure = Evaluate(tree, data, budget, &rendered.text);
+  rendered.error = ParseTree(text, &tree);
+  if (rendered.error.has_value()) return rendered;
+  budget->StartRender();
+  std::optional<Failure> failure = Evaluate(tree, data, budget, &rendered.text);
   if (!failure.has_value()) {
     const absl::Status status = budget->ChargeResult(rendered.text.size());
     if (!status.ok()) failure = Failure{0, std::string(status.message())};

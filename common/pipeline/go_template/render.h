@@ -27,6 +27,9 @@ struct Rendered {
 // results; time and memory are bounded by `budget`, whatever the text.
 Rendered Render(absl::string_view text, const Value& data, Budget* budget);
 
+// The first error that Render finds without looking at its data.
+std::optional<TemplateError> CheckTemplate(absl::string_view text);
+
 }  // namespace rally::go_template
 
 #endif  // RALLY_COMMON_PIPELINE_GO_TEMPLATE_RENDER_H_
