@@ -51,10 +51,27 @@ TEST(RulesTest, EachErrorTextHasItsRule) {
       {"\"workDir\" and \"workingDir\" are both set", "alias"},
       {"--set \"x\": no \"=\" found", "values"},
       {"\"x\" is a table in values.toml and a string in --set", "values"},
+      {"conflict \"x\" must be one of \"warn\", \"error\"", "choice"},
       {"something new", "error"},
   };
   for (const auto& [message, rule] : kCases) EXPECT_EQ(RuleOfError(message), rule) << message;
-  EXPECT_EQ(RuleId({Severity::kWarning, 1, 1, "something new", ""}), "warning");
+}
+
+TEST(RulesTest, EachWarningTextHasItsRule) {
+  const std::pair<const char*, const char*> kCases[] = {
+      {"\"workingDir\" is taken as \"workDir\", the key's proper name", "alias-used"},
+      {"exitedWith is ignored: step \"a\" waits for no other step, so", "condition-ignored"},
+      {"totalTimeout 1s is less than stepTimeout 10m0s: a step gets", "total-below-step"},
+      {"secretEnv \"A\" is declared but unused: no step names it", "unused-secret"},
+      {"whenAll = [] is the same as no whenAll: the step waits", "empty-when-all"},
+      {"push[1] \"a\" is docker.io/library/a:latest, as push[0] is; it is pushed once",
+       "pushed-twice"},
+      {"clone: \"branch==main\" is taken as \"--branch=main\"", "verb-repair"},
+      {"something new", "warning"},
+  };
+  for (const auto& [message, rule] : kCases) {
+    EXPECT_EQ(RuleId({Severity::kWarning, 1, 1, message, ""}), rule) << message;
+  }
 }
 
 TEST(RulesTest, IdsAreUnique) {

@@ -172,7 +172,7 @@ std::string RenderBuildPage(const v1::Build& build, absl::Time now, bool colour)
   }
   if (build.warnings_size() > 0) page += "\n";
   for (const std::string& warning : build.warnings()) {
-    absl::StrAppend(&page, Paint("warning:", Colour::kYellow, colour), " ", warning, "\n");
+    page += WarningLine(warning, colour);
   }
   return page;
 }
@@ -211,6 +211,16 @@ std::string RenderFailedStep(const v1::Step& step, const std::vector<std::string
   }
   for (const std::string& line : last_lines) absl::StrAppend(&text, "  ", line, "\n");
   return text;
+}
+
+std::string WarningLine(absl::string_view warning, bool colour) {
+  constexpr absl::string_view kWord = "warning:";
+  const size_t word = warning.find(absl::StrCat(": ", kWord, " "));
+  const size_t at = word == absl::string_view::npos ? 0 : word + 2;
+  const absl::string_view message =
+      word == absl::string_view::npos ? warning : warning.substr(at + kWord.size() + 1);
+  return absl::StrCat(warning.substr(0, at), Paint(kWord, Colour::kYellow, colour), " ", message,
+                      "\n");
 }
 
 std::string DescribeExit(const v1::Step& step) {

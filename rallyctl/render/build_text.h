@@ -31,6 +31,10 @@ std::string RenderVerdict(const v1::Build& build, absl::Time now, bool colour);
 std::string RenderFailedStep(const v1::Step& step, const std::vector<std::string>& last_lines,
                              bool log_is_longer, const std::string& build_id, bool colour);
 
+// A warning of a build, on a line of its own. What is said about a place in the pipeline
+// ("FILE:LINE:COL: warning: ...") says that it is a warning already.
+std::string WarningLine(absl::string_view warning, bool colour);
+
 // How a step ended, for a person: "exit code 2", "killed by signal 9 (out of memory)", "" when it
 // has no exit code.
 std::string DescribeExit(const v1::Step& step);

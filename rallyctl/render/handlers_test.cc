@@ -54,5 +54,13 @@ TEST(HandlersTest, ManyAreCounted) {
   EXPECT_EQ(HandledBy(HandledStep(v1::STEP_STATUS_FAILED, 1, {})), "");
 }
 
+TEST(WarningLineTest, SaysOnceThatItIsAWarning) {
+  EXPECT_EQ(WarningLine("\"a\" and \"b\" both wrote x", false),
+            "warning: \"a\" and \"b\" both wrote x\n");
+  EXPECT_EQ(WarningLine("r.toml:3:1: warning: odd", false), "r.toml:3:1: warning: odd\n");
+  EXPECT_EQ(WarningLine("r.toml:3:1: warning: odd", true),
+            "r.toml:3:1: \x1b[33mwarning:\x1b[0m odd\n");
+}
+
 }  // namespace
 }  // namespace rally::rallyctl

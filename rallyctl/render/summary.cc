@@ -36,7 +36,7 @@ std::string RenderSummary(const v1::Build& build, const std::vector<FailedStepLo
     }
     if (build.warnings_size() > 0) text += "\n";
     for (const std::string& warning : build.warnings()) {
-      absl::StrAppend(&text, Paint("warning:", Colour::kYellow, colour), " ", warning, "\n");
+      text += WarningLine(warning, colour);
     }
     for (const v1::Step& step : build.steps()) {
       for (const std::string& warning : step.warnings()) {
