@@ -208,7 +208,8 @@ absl::StatusOr<core::BuildSubmitted> CheckSubmission(const v1::SubmitRequest& re
       pipeline::Parse(request.pipeline(), ParametersOf(request, event.build_id, now), options);
   std::vector<std::string> errors;
   for (const pipeline::Diagnostic& diagnostic : parsed.diagnostics) {
-    std::string line = pipeline::Format(diagnostic, event.pipeline_name, "", /*caret=*/false);
+    const std::string& file = diagnostic.file.empty() ? event.pipeline_name : diagnostic.file;
+    std::string line = pipeline::Format(diagnostic, file, "", /*caret=*/false);
     (diagnostic.severity == pipeline::Severity::kError ? errors : event.warnings)
         .push_back(std::move(line));
   }
@@ -228,9 +229,7 @@ absl::StatusOr<core::BuildSubmitted> CheckSubmission(const v1::SubmitRequest& re
   event.total_timeout = parsed.pipeline->total_timeout;
   event.steps.reserve(parsed.pipeline->steps.size());
   for (const pipeline::Step& step : parsed.pipeline->steps) {
-    auto definition = wire::FromPipeline(step);
-    if (!definition.ok()) return definition.status();
-    event.steps.push_back(*std::move(definition));
+    event.steps.push_back(wire::FromPipeline(step));
   }
   event.labels.insert(request.labels().begin(), request.labels().end());
   event.fail_on_conflict = parsed.pipeline->conflict == pipeline::ConflictPolicy::kError;

@@ -27,6 +27,7 @@ TEST(LivenessWatchTest, SuspectThenLostThenAliveAgain) {
   changes = watch.Check(At(30));
   ASSERT_EQ(changes.size(), 1u);
   EXPECT_EQ(changes[0].liveness, Liveness::kLost);
+  EXPECT_EQ(changes[0].silent_for, absl::Seconds(30));
   EXPECT_EQ(watch.NextDeadline(), absl::InfiniteFuture());
 
   EXPECT_TRUE(watch.Seen("a", true, At(40), &event));

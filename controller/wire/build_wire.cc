@@ -3,7 +3,6 @@
 #include <string>
 #include <utility>
 
-#include "common/pipeline/image_reference.h"
 #include "controller/wire/value_wire.h"
 
 namespace rally::wire {
@@ -195,20 +194,12 @@ v1::ControllerMessage ToProto(const core::SendResultAck& command) {
   return message;
 }
 
-absl::StatusOr<core::StepDefinition> FromPipeline(const pipeline::Step& step) {
+core::StepDefinition FromPipeline(const pipeline::Step& step) {
   core::StepDefinition definition;
   definition.spec.id = step.id;
-  const bool resolved = !step.command.image.empty();
-  const std::string& image = resolved ? step.command.image : step.image;
-  if (pipeline::IsOciPath(image)) {
-    definition.spec.image = image;
-  } else {
-    auto reference = pipeline::ParseImageReference(image);
-    if (!reference.ok()) return reference.status();
-    definition.spec.image = reference->ToString();
-  }
-  definition.spec.args = resolved ? step.command.args : step.args;
-  definition.spec.entry_point = resolved ? step.command.entry_point : step.entry_point;
+  definition.spec.image = step.command.image;
+  definition.spec.args = step.command.args;
+  definition.spec.entry_point = step.command.entry_point;
   definition.spec.envs = step.envs;
   definition.spec.work_dir = step.work_dir;
   definition.dependencies = step.dependencies;

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 
-#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/pipeline/model.h"
 #include "controller/core/agent_table.h"
@@ -25,9 +24,8 @@ v1::ControllerMessage ToProto(const core::SendStartGrant& command, int64_t epoch
 v1::ControllerMessage ToProto(const core::SendCancel& command, int64_t epoch, absl::Duration grace);
 v1::ControllerMessage ToProto(const core::SendResultAck& command);
 
-// A step as the core takes it, of a pipeline that the parser accepted. InvalidArgument for an image
-// reference that the parser should have refused.
-absl::StatusOr<core::StepDefinition> FromPipeline(const pipeline::Step& step);
+// A step as the core takes it, of a pipeline that the parser accepted.
+core::StepDefinition FromPipeline(const pipeline::Step& step);
 
 }  // namespace rally::wire
 

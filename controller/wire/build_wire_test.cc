@@ -172,28 +172,46 @@ TEST(BuildWireTest, CommandsCarryTheEpoch) {
   EXPECT_EQ(ToProto(core::SendResultAck{"x", key}).result_ack().key().build_id(), "b1");
 }
 
-TEST(BuildWireTest, ImagesOfThePipelineAreNormalised) {
+TEST(BuildWireTest, AnExclusiveStepsGrantCarriesItsLease) {
+  core::SendStartGrant grant{"x", {"b1", 3, 2}, kTree, absl::Seconds(30), {}};
+  EXPECT_FALSE(ToProto(grant, 9).start_grant().has_exclusive_lease());
+  grant.exclusive_lease = absl::Minutes(2);
+  EXPECT_EQ(ToProto(grant, 9).start_grant().exclusive_lease().seconds(), 120);
+}
+
+TEST(BuildWireTest, HandlersAreNamed) {
+  core::Build build = TwoSteps();
+  build.steps[0].handled_by = {1};
+  EXPECT_THAT(ToProto(build).steps(0).handled_by(), ElementsAre("second"));
+  EXPECT_EQ(ToProto(build).steps(1).handled_by_size(), 0);
+}
+
+TEST(BuildWireTest, AStepRunsTheCommandThatItsVerbGave) {
   pipeline::Step step;
   step.id = "compile";
   step.image = "gcc";
-  step.args = {"a"};
-  step.entry_point = "/bin/sh";
+  step.args = {"verb"};
+  step.command = {"docker.io/library/gcc:latest", "/bin/sh", {"a"}};
   step.envs = {{"A", "1"}};
   step.work_dir = "/w";
   step.dependencies = {1, 2};
   step.timeout = absl::Seconds(5);
-  auto definition = FromPipeline(step);
-  ASSERT_TRUE(definition.ok()) << definition.status();
-  EXPECT_EQ(definition->spec.image, "docker.io/library/gcc:latest");
-  EXPECT_THAT(definition->spec.args, ElementsAre("a"));
-  EXPECT_EQ(definition->spec.entry_point, "/bin/sh");
-  EXPECT_EQ(definition->spec.work_dir, "/w");
-  EXPECT_THAT(definition->dependencies, ElementsAre(1, 2));
-  EXPECT_EQ(definition->timeout, absl::Seconds(5));
-  step.image = "oci:images/x.tar";
-  EXPECT_EQ(FromPipeline(step)->spec.image, "oci:images/x.tar");
-  step.image = "UPPER CASE";
-  EXPECT_EQ(FromPipeline(step).status().code(), absl::StatusCode::kInvalidArgument);
+  step.exited_with = {3, 4};
+  step.rerun = pipeline::Rerun::kExclusive;
+  core::StepDefinition definition = FromPipeline(step);
+  EXPECT_EQ(definition.spec.image, "docker.io/library/gcc:latest");
+  EXPECT_THAT(definition.spec.args, ElementsAre("a"));
+  EXPECT_EQ(definition.spec.entry_point, "/bin/sh");
+  EXPECT_EQ(definition.spec.work_dir, "/w");
+  EXPECT_THAT(definition.dependencies, ElementsAre(1, 2));
+  EXPECT_EQ(definition.timeout, absl::Seconds(5));
+  EXPECT_THAT(definition.exited_with, ElementsAre(3, 4));
+  EXPECT_THAT(definition.exited_without, ElementsAre());
+  EXPECT_EQ(definition.rerun, core::Rerun::kExclusive);
+  step.rerun = pipeline::Rerun::kNever;
+  EXPECT_EQ(FromPipeline(step).rerun, core::Rerun::kNever);
+  step.rerun = pipeline::Rerun::kSafe;
+  EXPECT_EQ(FromPipeline(step).rerun, core::Rerun::kSafe);
 }
 
 }  // namespace

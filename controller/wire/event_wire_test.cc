@@ -65,7 +65,14 @@ TEST(EventWireTest, BuildSubmitted) {
   core::StepDefinition second;
   second.spec.id = "test";
   second.dependencies = {0, 4, 9};
-  event.steps = {first, second};
+  second.exited_with = {0, 3, 255};
+  second.exited_without = {124};
+  second.rerun = core::Rerun::kExclusive;
+  core::StepDefinition third;
+  third.rerun = core::Rerun::kNever;
+  event.steps = {first, second, third};
+  event.fail_on_conflict = true;
+  event.fail_fast = true;
 
   const core::BuildSubmitted read = RoundTrip(event);
   EXPECT_EQ(read.build_id, "b1");
@@ -76,7 +83,7 @@ TEST(EventWireTest, BuildSubmitted) {
   EXPECT_EQ(read.total_timeout, event.total_timeout);
   EXPECT_THAT(read.warnings, ElementsAre("first", "second"));
   EXPECT_THAT(read.labels, UnorderedElementsAre(Pair("pool", "big"), Pair("empty", "")));
-  ASSERT_EQ(read.steps.size(), 2u);
+  ASSERT_EQ(read.steps.size(), 3u);
   EXPECT_EQ(read.steps[0].spec.id, "compile");
   EXPECT_EQ(read.steps[0].spec.image, "docker.io/library/gcc:12");
   EXPECT_THAT(read.steps[0].spec.args, ElementsAre("-c", "", "make all"));
@@ -88,6 +95,46 @@ TEST(EventWireTest, BuildSubmitted) {
   EXPECT_THAT(read.steps[0].dependencies, IsEmpty());
   EXPECT_THAT(read.steps[1].dependencies, ElementsAre(0, 4, 9));
   EXPECT_EQ(read.steps[1].timeout, absl::ZeroDuration());
+  EXPECT_THAT(read.steps[0].exited_with, IsEmpty());
+  EXPECT_THAT(read.steps[0].exited_without, IsEmpty());
+  EXPECT_THAT(read.steps[1].exited_with, ElementsAre(0, 3, 255));
+  EXPECT_THAT(read.steps[1].exited_without, ElementsAre(124));
+  EXPECT_EQ(read.steps[0].rerun, core::Rerun::kSafe);
+  EXPECT_EQ(read.steps[1].rerun, core::Rerun::kExclusive);
+  EXPECT_EQ(read.steps[2].rerun, core::Rerun::kNever);
+  EXPECT_TRUE(read.fail_on_conflict);
+  EXPECT_TRUE(read.fail_fast);
+}
+
+TEST(EventWireTest, WhatAnOlderVersionWroteMeansTheSame) {
+  v1::JournalEvent proto;
+  proto.mutable_build_submitted()->add_steps()->mutable_spec()->set_step_id("s");
+  auto read = FromProto(proto);
+  ASSERT_TRUE(read.ok()) << read.status();
+  const auto& event = std::get<core::BuildSubmitted>(read->event);
+  EXPECT_FALSE(event.fail_on_conflict);
+  EXPECT_FALSE(event.fail_fast);
+  EXPECT_EQ(event.steps[0].rerun, core::Rerun::kSafe);
+  EXPECT_THAT(event.steps[0].exited_with, IsEmpty());
+}
+
+TEST(EventWireTest, AClassOfANewerVersionIsTheMostCarefulOne) {
+  v1::JournalEvent proto;
+  proto.mutable_build_submitted()->add_steps()->set_rerun(17);
+  auto read = FromProto(proto);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(std::get<core::BuildSubmitted>(read->event).steps[0].rerun, core::Rerun::kNever);
+}
+
+TEST(EventWireTest, TheConfigurationThatDecisionsFollow) {
+  const core::ControllerStarted read =
+      RoundTrip(core::ControllerStarted{7, absl::Seconds(90), absl::Minutes(5)});
+  EXPECT_EQ(read.epoch, 7);
+  EXPECT_EQ(read.exclusive_lease, absl::Seconds(90));
+  EXPECT_EQ(read.unknown_after, absl::Minutes(5));
+  const core::AgentLivenessChanged silent = RoundTrip(
+      core::AgentLivenessChanged{"x", core::Liveness::kLost, true, absl::Milliseconds(30500)});
+  EXPECT_EQ(silent.silent_for, absl::Milliseconds(30500));
 }
 
 TEST(EventWireTest, AgentConnected) {
