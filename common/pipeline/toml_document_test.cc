@@ -64,9 +64,9 @@ INSTANTIATE_TEST_SUITE_P(
         SyntaxCase{"no_key_in_header", "[[a]]\n[^b]]\n",
                    "2:2: TOML syntax: key: expected bare key starting character or string "
                    "delimiter, saw '^'"},
-        SyntaxCase{"stray_character", "a = 1\n\xC7\x9D = 2\n",
-                   "2:1: TOML syntax: characters beyond ASCII may stand in strings and comments "
-                   "only; put the key or value in quotes"},
+        SyntaxCase{"letter_beyond_ascii_in_a_key", "a = 1\n\xC7\x9D = 2\n",
+                   "2:1: TOML syntax: root table: expected keys, tables, whitespace or comments, "
+                   "saw '\xC7\x9D'"},
         SyntaxCase{"rest_of_line", "workDir = \"a\" \"b\"",
                    "1:15: TOML syntax: key-value pair: expected a comment or whitespace, saw '\"'"},
         SyntaxCase{"no_value", "workDir =\n",
@@ -135,6 +135,14 @@ TEST(TomlDocumentTest, PositionsCountBytes) {
   EXPECT_EQ(at(id.elements.at(2)), "3:20");
   EXPECT_EQ(at(id.elements.at(3)), "4:8");
   EXPECT_EQ(at(document->entries[2].value), "5:1");
+}
+
+TEST(TomlDocumentTest, BlanksAreCutBeforeLettersBeyondAscii) {
+  DiagnosticList diagnostics;
+  const auto document = ReadToml("a = \"\"\"x \\\n  \xC3\xA9\"\"\"\n", &diagnostics);
+  ASSERT_TRUE(document.has_value());
+  EXPECT_EQ(document->entries[0].value.string, "x \xC3\xA9");
+  EXPECT_EQ(ErrorsOf("a = \"\"\"\\\xD1\x97\"\"\"\n").size(), 1u);
 }
 
 TEST(TomlDocumentTest, EveryTypeKeepsItsValue) {

@@ -56,9 +56,6 @@ TomlScan ScanToml(absl::string_view text) {
       at = end.offset;
       continue;
     }
-    if (static_cast<unsigned char>(c) >= 0x80 && !scan.stray_character.has_value()) {
-      scan.stray_character = at;
-    }
     if (c == '[' || c == '{') ++brackets;
     if (c == ']' || c == '}') brackets = std::max(brackets - 1, 0);
     if (c == '.') {

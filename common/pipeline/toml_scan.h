@@ -9,18 +9,14 @@
 namespace rally::pipeline {
 
 // What can be told of a text by following its strings, comments and brackets alone, whether it is
-// TOML or not. It says what the TOML library can't: where the text would make the library recurse
-// without bound, where a character stands that the library must not meet (version 3.3 runs into
-// undefined behaviour), and where a string begins that never ends.
+// TOML or not. It decides nothing about the language; it says what the TOML library can't: where
+// the text would make the library recurse without bound, and where a string begins that never ends.
 struct TomlScan {
   // Brackets inside each other, and parts of one dotted key.
   static constexpr int kMaxNesting = 32;
 
   // The byte where nesting exceeds kMaxNesting; what follows wasn't looked at.
   std::optional<size_t> too_deep;
-  // The first byte of a character beyond ASCII that is neither in a string nor in a comment. TOML
-  // has no place for one.
-  std::optional<size_t> stray_character;
   // The opening quote of the first string that isn't closed: on its line, or, opened by three
   // quotes, at all.
   std::optional<size_t> unclosed_string;
