@@ -33,46 +33,55 @@ std::string Presentable(std::string message) {
 
 void DiagnosticList::Error(Position at, std::string message) {
   ++error_count_;
-  diagnostics_.push_back({Severity::kError, at.line, at.column, Presentable(std::move(message))});
+  Add({Severity::kError, at.line, at.column, Presentable(std::move(message))});
 }
 
 void DiagnosticList::Warning(Position at, std::string message) {
-  diagnostics_.push_back({Severity::kWarning, at.line, at.column, Presentable(std::move(message))});
+  ++warning_count_;
+  Add({Severity::kWarning, at.line, at.column, Presentable(std::move(message))});
 }
 
 void DiagnosticList::AddAll(const DiagnosticList& found, absl::string_view file) {
   error_count_ += found.error_count_;
+  warning_count_ += found.warning_count_;
   for (Diagnostic diagnostic : found.diagnostics_) {
     diagnostic.file = std::string(file);
-    diagnostics_.push_back(std::move(diagnostic));
+    Add(std::move(diagnostic));
   }
 }
 
-std::vector<Diagnostic> DiagnosticList::Sorted() const {
-  std::vector<const Diagnostic*> sorted;
-  sorted.reserve(diagnostics_.size());
-  for (const Diagnostic& diagnostic : diagnostics_) sorted.push_back(&diagnostic);
+void DiagnosticList::Add(Diagnostic diagnostic) {
+  diagnostics_.push_back(std::move(diagnostic));
+  if (diagnostics_.size() > kMaxKept) KeepShown(&diagnostics_);
+}
+
+void DiagnosticList::KeepShown(std::vector<Diagnostic>* diagnostics) {
   // The message is part of the order, so that equal files give equal lists whatever order a hash
   // map handed its keys out in.
-  std::sort(sorted.begin(), sorted.end(), [](const Diagnostic* a, const Diagnostic* b) {
-    return std::tie(a->file, a->line, a->column, a->message) <
-           std::tie(b->file, b->line, b->column, b->message);
+  std::sort(diagnostics->begin(), diagnostics->end(), [](const Diagnostic& a, const Diagnostic& b) {
+    return std::tie(a.file, a.line, a.column, a.message) <
+           std::tie(b.file, b.line, b.column, b.message);
   });
-
-  std::vector<Diagnostic> shown;
   int errors = 0;
   int warnings = 0;
-  for (const Diagnostic* diagnostic : sorted) {
-    int& count = diagnostic->severity == Severity::kError ? errors : warnings;
-    if (++count <= kMaxShown) shown.push_back(*diagnostic);
+  std::vector<Diagnostic> shown;
+  for (Diagnostic& diagnostic : *diagnostics) {
+    int& count = diagnostic.severity == Severity::kError ? errors : warnings;
+    if (++count <= kMaxShown) shown.push_back(std::move(diagnostic));
   }
+  *diagnostics = std::move(shown);
+}
+
+std::vector<Diagnostic> DiagnosticList::Sorted() const {
+  std::vector<Diagnostic> shown = diagnostics_;
+  KeepShown(&shown);
   const auto add_rest = [&shown](Severity severity, int count, const char* noun) {
     const int rest = count - kMaxShown;
     if (rest <= 0) return;
     shown.push_back({severity, 0, 0, absl::StrCat(rest, " more ", noun, rest == 1 ? "" : "s")});
   };
-  add_rest(Severity::kError, errors, "error");
-  add_rest(Severity::kWarning, warnings, "warning");
+  add_rest(Severity::kError, error_count_, "error");
+  add_rest(Severity::kWarning, warning_count_, "warning");
   return shown;
 }
 

@@ -1,6 +1,7 @@
 #ifndef RALLY_COMMON_PIPELINE_DIAGNOSTIC_LIST_H_
 #define RALLY_COMMON_PIPELINE_DIAGNOSTIC_LIST_H_
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,8 @@ struct Position {
 
 // The findings of one parse, collected in any order.
 //
-// It doesn't print. Threads: not thread-safe. Bounds: however much is wrong with a file, what
-// Sorted() gives stays short.
+// It doesn't print. Threads: not thread-safe. Bounds: however much is wrong with a file, only as
+// much as can be shown is kept, and a count.
 class DiagnosticList {
  public:
   static constexpr int kMaxShown = 20;
@@ -31,14 +32,23 @@ class DiagnosticList {
   void AddAll(const DiagnosticList& found, absl::string_view file);
 
   int error_count() const { return error_count_; }
+  int warning_count() const { return warning_count_; }
 
   // By file, the pipeline's own first, then by line and column. At most kMaxShown errors and as
   // many warnings; what is left out is counted at the end, on line 0 ("3 more errors").
   std::vector<Diagnostic> Sorted() const;
 
  private:
+  // Kept findings: above this many those are dropped that can't be among the ones shown.
+  static constexpr size_t kMaxKept = 1024;
+
+  void Add(Diagnostic diagnostic);
+  // Sorts what is kept, and drops what isn't shown.
+  static void KeepShown(std::vector<Diagnostic>* diagnostics);
+
   std::vector<Diagnostic> diagnostics_;
   int error_count_ = 0;
+  int warning_count_ = 0;
 };
 
 }  // namespace rally::pipeline

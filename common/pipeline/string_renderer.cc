@@ -15,15 +15,6 @@ std::string LabelOf(absl::string_view key, int index) {
   return absl::StrCat(key, "[", index, "]");
 }
 
-bool IsValidUtf8(absl::string_view text) {
-  while (!text.empty()) {
-    const go_template::Utf8Character character = go_template::FirstCharacter(text);
-    if (!character.valid) return false;
-    text.remove_prefix(character.size);
-  }
-  return true;
-}
-
 }  // namespace
 
 StringRenderer::StringRenderer(std::optional<go_template::Value> data, DiagnosticList* diagnostics)
@@ -36,13 +27,15 @@ bool StringRenderer::Render(absl::string_view key, int index, TomlValue* value) 
     if (error.has_value()) Report(key, index, *value, *error);
     return false;
   }
+  // Said once, where it happened; each further string would only repeat it.
+  if (budget_.IsExhausted()) return false;
   go_template::Rendered rendered = go_template::Render(value->string, *data_, &budget_);
   if (rendered.error.has_value()) {
     Report(key, index, *value, *rendered.error);
     return false;
   }
   // Functions work on bytes, so half a character can come out.
-  if (!IsValidUtf8(rendered.text)) {
+  if (!go_template::IsValidUtf8(rendered.text)) {
     diagnostics_.Error(value->position, absl::StrCat(LabelOf(key, index),
                                                      ": template: the result is not valid UTF-8"));
     return false;

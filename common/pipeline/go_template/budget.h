@@ -25,6 +25,11 @@ class Budget {
 
   void StartRender() { render_steps_ = 0; }
 
+  // Whether the bounds of all renders together are exceeded: no other render can succeed.
+  bool IsExhausted() const {
+    return total_steps_ > kMaxTotalSteps || total_bytes_ > kMaxTotalBytes;
+  }
+
   // One step that touches `bytes` bytes (or as many elements of a list).
   absl::Status Charge(size_t bytes = 0);
 
