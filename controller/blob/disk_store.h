@@ -1,11 +1,12 @@
 #ifndef RALLY_CONTROLLER_BLOB_DISK_STORE_H_
 #define RALLY_CONTROLLER_BLOB_DISK_STORE_H_
 
-#include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -13,32 +14,56 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/blob/digest.h"
+#include "controller/blob/blob_files.h"
+#include "controller/blob/blob_index.h"
+#include "controller/blob/disk_budget.h"
 
 namespace rally::cas {
 
-// Blobs as files: DIRECTORY/cas/<2 hex>/<62 hex>-<size>. What a file holds is never trusted: its
-// size is checked before and its hash while it is read; a damaged one moves to DIRECTORY/quarantine
-// and counts as missing from then on. It evicts nothing.
+struct DiskStoreOptions {
+  DiskLimits limits;
+  // How long a blob surely stays after it was uploaded or FindMissing said that it is there, so
+  // that its client can refer to it. Afterwards the one used the longest ago goes first.
+  absl::Duration grace = absl::Minutes(10);
+  // Evict nothing before AllowEviction: pins from before a restart come first.
+  bool await_pins = false;
+  // How long an upload to a full store waits for eviction.
+  absl::Duration longest_wait_for_room = absl::Seconds(1);
+  // How often it is kept on disk when blobs were used last.
+  absl::Duration save_interval = absl::Minutes(5);
+  // The time; steps of the wall clock should not show in it. Empty: a clock that is so.
+  std::function<absl::Time()> clock;
+};
+
+// Blobs as files, within a budget. What a file holds is never trusted: its size is checked before
+// and its hash while it is read; a damaged one is put aside and counts as missing from then on. It
+// serves at once after a restart, while it still finds out what it has. Blobs that are not pinned
+// may be evicted after their grace. It knows nothing of trees and builds.
 //
 // Ownership: owns everything below the directory, which one process uses at a time. Readers and
 //   writers must not outlive it.
-// Threads: thread-safe; a Reader or Writer belongs to one thread at a time.
-// Blocking: every method, on the disk; Sync until all is on it.
+// Threads: thread-safe; a Reader or Writer belongs to one thread at a time. One thread of its own
+//   fills the index, evicts, and keeps the times of last use.
+// Blocking: every method, on the disk; NewWriter for options.longest_wait_for_room when the store
+//   is full; Sync until all is on the disk.
 // Errors: NotFound (missing, or just found damaged before a byte was handed out), DataLoss (found
 //   damaged after some bytes were), InvalidArgument (bytes that are not what the digest says),
-//   ResourceExhausted (disk full, or out of inodes or descriptors).
+//   ResourceExhausted (store or disk full, or out of inodes or descriptors; goes by itself).
 class DiskStore {
  public:
   // Creates what doesn't exist and removes what a crash left half written.
-  static absl::StatusOr<std::unique_ptr<DiskStore>> Open(const std::string& directory);
+  static absl::StatusOr<std::unique_ptr<DiskStore>> Open(const std::string& directory,
+                                                         DiskStoreOptions options = {});
   ~DiskStore();
   DiskStore(const DiskStore&) = delete;
   DiskStore& operator=(const DiskStore&) = delete;
 
-  // Those that aren't there, each occurrence, in order.
+  // Those that aren't there, each occurrence, in order. The others stay for the grace.
   absl::StatusOr<std::vector<blob::Digest>> FindMissing(absl::Span<const blob::Digest> digests);
+  // Likewise for one, which must be well-formed.
   bool Contains(const blob::Digest& digest);
 
   // Receives one blob. Invisible until Commit; without it nothing stays.
@@ -51,12 +76,12 @@ class DiskStore {
 
    private:
     friend class DiskStore;
-    Writer(DiskStore* store, blob::Digest digest, int fd, std::string temporary_name);
+    Writer(DiskStore* store, blob::Digest digest, BlobFiles::Unfinished file, DiskUse reserved);
 
     DiskStore* const store_;
     const blob::Digest digest_;
-    int fd_;                            // -1 for the empty blob, which is not on the disk.
-    const std::string temporary_name_;  // Empty if the file has no name yet.
+    const BlobFiles::Unfinished file_;  // Without one for the empty blob, which is not on the disk.
+    const DiskUse reserved_;
     blob::Hasher hasher_;
   };
   absl::StatusOr<std::unique_ptr<Writer>> NewWriter(const blob::Digest& digest);
@@ -101,24 +126,58 @@ class DiskStore {
   // Whether Sync has nothing to do. Doesn't block.
   bool IsSynced() const { return linking_ == 0 && synced_ >= committed_; }
 
-  // How many blobs were found damaged since Open.
+  // Blobs that stay until they are unpinned as often as they were pinned. Their digests must be
+  // well-formed. A blob that isn't there can be pinned, and stays once it is. Pins end with the
+  // process.
+  void Pin(absl::Span<const blob::Digest> digests);
+  void Unpin(absl::Span<const blob::Digest> digests);
+
+  // With options.await_pins: all pins from before the start are there again.
+  void AllowEviction() ABSL_LOCKS_EXCLUDED(room_mutex_);
+
+  // How many blobs were found damaged, or were evicted, since Open.
   int64_t quarantined() const { return quarantined_; }
+  int64_t evicted() const { return evicted_; }
+  // What the blobs take that it knows of.
+  DiskUse used() const { return index_.used(); }
+  int64_t pinned_blobs() const { return index_.pinned_blobs(); }
+
+  // Whether it has found all that a process before it left.
+  bool IsIndexComplete() const { return index_.IsComplete(); }
+  // Waits until the index is complete and one check of the budget, begun after the call, is done.
+  void AwaitEviction() ABSL_LOCKS_EXCLUDED(room_mutex_);
 
  private:
-  DiskStore() = default;
+  explicit DiskStore(DiskStoreOptions options);
 
-  absl::Status Link(const blob::Digest& digest, int fd, const std::string& temporary_name);
+  BlobIndex::Seconds Now() const;
+  BlobIndex::Seconds GraceFrom(BlobIndex::Seconds now) const;
+  // Looks at the file and corrects the index by it.
+  bool Confirm(const blob::Digest& digest, BlobIndex::Seconds keep_until);
+  absl::Status Link(const blob::Digest& digest, const BlobFiles::Unfinished& file);
   // Takes the file that is `fd` out of the store, unless another one has its name by now.
   void Quarantine(const blob::Digest& digest, int fd, absl::string_view why);
-  int ShardFd(const blob::Digest& digest) const;
 
-  int root_fd_ = -1;
-  int temporary_fd_ = -1;
-  int quarantine_fd_ = -1;
-  std::array<int, 256> shard_fds_;
-  // Whether this filesystem has files without a name; found out at Open.
-  bool unnamed_files_ = false;
-  std::atomic<int64_t> next_temporary_{0};
+  // Room for uploads.
+  absl::Status Reserve(const DiskUse& wanted) ABSL_LOCKS_EXCLUDED(room_mutex_);
+  void Unreserve(const DiskUse& reserved) ABSL_LOCKS_EXCLUDED(room_mutex_);
+  absl::Status Full(const DiskUse& wanted, const DiskUse& hard_limit) const;
+
+  // The store's own thread.
+  void Upkeep() ABSL_LOCKS_EXCLUDED(room_mutex_);
+  void FillIndex();
+  void CheckBudget() ABSL_LOCKS_EXCLUDED(room_mutex_);
+  // Whether that much was freed.
+  bool Evict(DiskUse to_free);
+  void EvictAmong(const std::vector<BlobKey>& keys, BlobIndex::Seconds not_used_after,
+                  DiskUse* to_free);
+  void SaveLastUses(bool clean);
+  bool IsStopping() ABSL_LOCKS_EXCLUDED(room_mutex_);
+
+  const DiskStoreOptions options_;
+  std::unique_ptr<BlobFiles> files_;
+  BlobIndex index_;
+  std::atomic<bool> used_since_save_{false};
 
   // Blobs that got their names in this process, and how many of them are known to be on the disk.
   // What an earlier process left counts as one that isn't.
@@ -127,6 +186,20 @@ class DiskStore {
   std::atomic<int64_t> synced_{0};
   absl::Mutex sync_mutex_;  // held by the one that syncs, for all who wait for it
   std::atomic<int64_t> quarantined_{0};
+  std::atomic<int64_t> evicted_{0};
+
+  absl::Mutex room_mutex_;
+  DiskUse reserved_ ABSL_GUARDED_BY(room_mutex_);
+  DiskUse most_wanted_ ABSL_GUARDED_BY(room_mutex_);  // by uploads that wait
+  bool may_evict_ ABSL_GUARDED_BY(room_mutex_);
+  bool check_wanted_ ABSL_GUARDED_BY(room_mutex_) = false;
+  int64_t checks_begun_ ABSL_GUARDED_BY(room_mutex_) = 0;
+  int64_t checks_done_ ABSL_GUARDED_BY(room_mutex_) = 0;
+  int64_t progress_ ABSL_GUARDED_BY(room_mutex_) = 0;  // changes when there may be more room
+  // After a check that didn't find enough: looking again at once would find no more.
+  absl::Time no_check_before_ ABSL_GUARDED_BY(room_mutex_) = absl::InfinitePast();
+  bool stopping_ ABSL_GUARDED_BY(room_mutex_) = false;
+  std::thread upkeep_;
 };
 
 }  // namespace rally::cas

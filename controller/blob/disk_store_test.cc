@@ -290,7 +290,7 @@ TEST_F(DiskStoreTest, FullDiskIsResourceExhaustedAndLeavesNoTemporaryFile) {
     ASSERT_EQ((*small)->WriteAll(DigestOf(fits), fits), absl::OkStatus());
     const absl::Status full = (*small)->WriteAll(DigestOf(too_big), too_big);
     EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
-    EXPECT_THAT(full.message(), HasSubstr("No space left on device"));
+    EXPECT_THAT(full.message(), HasSubstr("the blob store is full"));
     EXPECT_THAT(full.message(), HasSubstr(DigestOf(too_big).hash));
     // What the failed upload took is free again, and what was there is unharmed.
     const std::string also_fits(400'000, 'c');

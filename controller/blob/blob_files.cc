@@ -1,0 +1,250 @@
+#include "controller/blob/blob_files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/blob/file_digest.h"
+#include "glog/logging.h"
+
+namespace rally::cas {
+namespace {
+
+using blob::Digest;
+using blob::ErrnoStatus;
+
+// Damaged files are kept for a person to look at, not for ever more of them.
+constexpr int kQuarantineFiles = 64;
+constexpr int64_t kQuarantineBytes = 256 << 20;
+
+constexpr size_t kHashEnd = 62;
+
+std::string FileName(const Digest& digest) {
+  return absl::StrCat(digest.hash.substr(2), "-", digest.size_bytes);
+}
+
+absl::StatusOr<int> MakeAndOpenDirectory(int parent_fd, const std::string& name) {
+  if (mkdirat(parent_fd, name.c_str(), 0700) != 0 && errno != EEXIST) {
+    return ErrnoStatus(errno, absl::StrCat("creating ", name));
+  }
+  const int fd = openat(parent_fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return ErrnoStatus(errno, absl::StrCat("opening ", name));
+  return fd;
+}
+
+// The name of each entry; a directory that can't be read has none.
+absl::Status ForEachName(int directory_fd, const std::function<void(const char*)>& visit) {
+  const int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return ErrnoStatus(errno, "opening a directory of the blob store");
+  DIR* const directory = fdopendir(fd);
+  if (directory == nullptr) {
+    close(fd);
+    return ErrnoStatus(errno, "listing a directory of the blob store");
+  }
+  const absl::Cleanup close_directory = [directory] { closedir(directory); };
+  while (true) {
+    errno = 0;
+    const dirent* const entry = readdir(directory);
+    if (entry == nullptr) break;
+    if (entry->d_name[0] != '.') visit(entry->d_name);
+  }
+  return errno == 0 ? absl::OkStatus()
+                    : ErrnoStatus(errno, "listing a directory of the blob store");
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<BlobFiles>> BlobFiles::Open(const std::string& directory) {
+  auto files = std::unique_ptr<BlobFiles>(new BlobFiles());
+  files->shard_fds_.fill(-1);
+  const std::string what = absl::StrCat("opening the blob store in ", directory);
+  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoStatus(errno, what);
+  files->root_fd_ = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (files->root_fd_ < 0) return ErrnoStatus(errno, what);
+  absl::Status status;
+  const auto open_below = [&](int parent, const std::string& name, int* fd) {
+    if (!status.ok()) return;
+    absl::StatusOr<int> opened = MakeAndOpenDirectory(parent, name);
+    if (opened.ok()) {
+      *fd = *opened;
+    } else {
+      status =
+          absl::Status(opened.status().code(), absl::StrCat(what, ": ", opened.status().message()));
+    }
+  };
+  int cas_fd = -1;
+  open_below(files->root_fd_, "cas", &cas_fd);
+  for (int i = 0; i < kShards; ++i) {
+    open_below(cas_fd, absl::StrFormat("%02x", i), &files->shard_fds_[i]);
+  }
+  if (cas_fd >= 0) close(cas_fd);
+  open_below(files->root_fd_, "tmp", &files->temporary_fd_);
+  open_below(files->root_fd_, "quarantine", &files->quarantine_fd_);
+  if (!status.ok()) return status;
+  ForEachName(files->temporary_fd_, [&](const char* name) {
+    unlinkat(files->temporary_fd_, name, 0);
+  }).IgnoreError();  // what stays takes room, and harms nothing else
+  files->CountQuarantine();
+  const int probe = openat(files->shard_fds_[0], ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+  files->unnamed_files_ = probe >= 0;
+  if (probe >= 0) close(probe);
+  return files;
+}
+
+BlobFiles::~BlobFiles() {
+  for (int fd : shard_fds_) {
+    if (fd >= 0) close(fd);
+  }
+  for (int fd : {root_fd_, temporary_fd_, quarantine_fd_}) {
+    if (fd >= 0) close(fd);
+  }
+}
+
+int BlobFiles::ShardFd(const Digest& digest) const {
+  const auto value = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
+  return shard_fds_[value(digest.hash[0]) * 16 + value(digest.hash[1])];
+}
+
+BlobFiles::State BlobFiles::Look(const Digest& digest) const {
+  struct stat st;
+  if (fstatat(ShardFd(digest), FileName(digest).c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
+    return State::kAbsent;
+  }
+  return S_ISREG(st.st_mode) && st.st_size == digest.size_bytes ? State::kPresent
+                                                                : State::kWrongSize;
+}
+
+absl::StatusOr<BlobFiles::Unfinished> BlobFiles::Create(const Digest& digest) {
+  Unfinished file;
+  if (unnamed_files_) {
+    file.fd = openat(ShardFd(digest), ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+  } else {
+    file.name = absl::StrCat(next_temporary_++);
+    file.fd =
+        openat(temporary_fd_, file.name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+  }
+  if (file.fd < 0) return ErrnoStatus(errno, "creating its file");
+  return file;
+}
+
+void BlobFiles::Discard(const Unfinished& file) {
+  if (file.fd >= 0) close(file.fd);
+  if (!file.name.empty()) unlinkat(temporary_fd_, file.name.c_str(), 0);
+}
+
+absl::Status BlobFiles::Link(const Digest& digest, const Unfinished& file) {
+  if (fchmod(file.fd, 0444) != 0) return ErrnoStatus(errno, "fchmod");
+  const std::string name = FileName(digest);
+  const int result =
+      file.name.empty()
+          ? linkat(AT_FDCWD, absl::StrCat("/proc/self/fd/", file.fd).c_str(), ShardFd(digest),
+                   name.c_str(), AT_SYMLINK_FOLLOW)
+          : linkat(temporary_fd_, file.name.c_str(), ShardFd(digest), name.c_str(), 0);
+  if (result == 0) return absl::OkStatus();
+  if (errno == EEXIST) return absl::AlreadyExistsError("its name is taken");
+  return ErrnoStatus(errno, "giving its file its name");
+}
+
+absl::StatusOr<int> BlobFiles::OpenToRead(const Digest& digest) const {
+  const int fd = openat(ShardFd(digest), FileName(digest).c_str(),
+                        O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd >= 0) return fd;
+  if (errno == ENOENT) return absl::NotFoundError("it has no file");
+  return ErrnoStatus(errno, "opening its file");
+}
+
+void BlobFiles::CountQuarantine() {
+  absl::MutexLock lock(&quarantine_mutex_);
+  ForEachName(quarantine_fd_, [this](const char* name) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    struct stat st;
+    if (fstatat(quarantine_fd_, name, &st, AT_SYMLINK_NOFOLLOW) != 0) return;
+    ++quarantine_files_;
+    quarantine_bytes_ += st.st_size;
+  }).IgnoreError();  // then more is kept than was meant
+}
+
+bool BlobFiles::Quarantine(const Digest& digest, int fd) {
+  const std::string name = FileName(digest);
+  struct stat damaged;
+  struct stat named;
+  if (fstat(fd, &damaged) != 0 ||
+      fstatat(ShardFd(digest), name.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 ||
+      damaged.st_ino != named.st_ino) {
+    return false;
+  }
+  bool keep;
+  {
+    absl::MutexLock lock(&quarantine_mutex_);
+    keep = quarantine_files_ < kQuarantineFiles &&
+           damaged.st_size <= kQuarantineBytes - quarantine_bytes_;
+    if (keep) {
+      ++quarantine_files_;
+      quarantine_bytes_ += damaged.st_size;
+    }
+  }
+  const std::string kept = absl::StrCat(digest.hash, "-", digest.size_bytes);
+  if (keep && renameat(ShardFd(digest), name.c_str(), quarantine_fd_, kept.c_str()) == 0) {
+    return true;
+  }
+  return unlinkat(ShardFd(digest), name.c_str(), 0) == 0;
+}
+
+bool BlobFiles::QuarantineByName(const Digest& digest) {
+  const int fd = openat(ShardFd(digest), FileName(digest).c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool moved = Quarantine(digest, fd);
+  close(fd);
+  return moved;
+}
+
+absl::Status BlobFiles::Remove(const Digest& digest) {
+  if (unlinkat(ShardFd(digest), FileName(digest).c_str(), 0) == 0 || errno == ENOENT) {
+    return absl::OkStatus();
+  }
+  return ErrnoStatus(errno, absl::StrCat("removing blob ", digest.ToString()));
+}
+
+absl::Status BlobFiles::List(int shard, const std::function<void(const BlobKey&)>& found) const {
+  const std::string start = absl::StrFormat("%02x", shard);
+  return ForEachName(shard_fds_[shard], [&](const char* entry) {
+    const absl::string_view name = entry;
+    int64_t size;
+    if (name.size() < kHashEnd + 2 || name[kHashEnd] != '-' ||
+        !absl::SimpleAtoi(name.substr(kHashEnd + 1), &size)) {
+      return;
+    }
+    const auto digest = blob::MakeDigest(absl::StrCat(start, name.substr(0, kHashEnd)), size);
+    // A stranger's file, or a name that nobody would look for.
+    if (!digest.ok() || FileName(*digest) != name) return;
+    found(BlobKey::Of(*digest));
+  });
+}
+
+absl::Status BlobFiles::Sync() {
+  if (syncfs(root_fd_) == 0) return absl::OkStatus();
+  // The kernel tells of a failed write only once: a second try would claim what isn't true.
+  if (errno == EIO) LOG(FATAL) << "syncing the blob store: what is durable is unknown, stopping";
+  return ErrnoStatus(errno, "syncing the blob store to disk");
+}
+
+DiskRoom BlobFiles::Room() const {
+  struct statvfs st;
+  DiskRoom room;
+  if (fstatvfs(root_fd_, &st) != 0) return room;
+  room.bytes = static_cast<int64_t>(st.f_blocks) * st.f_frsize;
+  room.free_bytes = static_cast<int64_t>(st.f_bavail) * st.f_frsize;
+  room.inodes = static_cast<int64_t>(st.f_files);
+  room.free_inodes = static_cast<int64_t>(st.f_favail);
+  return room;
+}
+
+}  // namespace rally::cas

@@ -1,0 +1,196 @@
+// Writing and reading blobs.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/blob/file_digest.h"
+#include "controller/blob/disk_store.h"
+
+namespace rally::cas {
+namespace {
+
+using blob::Digest;
+using blob::ErrnoStatus;
+
+constexpr size_t kReadBytes = 256 * 1024;
+
+absl::Status NotFound(const Digest& digest) {
+  return absl::NotFoundError(absl::StrCat("blob ", digest.ToString(), " is not in the store"));
+}
+
+absl::Status AddContext(const absl::Status& status, absl::string_view what) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(), absl::StrCat(what, ": ", status.message()));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<DiskStore::Writer>> DiskStore::NewWriter(const Digest& digest) {
+  absl::Status valid = blob::MakeDigest(digest.hash, digest.size_bytes).status();
+  if (!valid.ok()) return valid;
+  if (digest == blob::EmptyBlobDigest()) {
+    return std::unique_ptr<Writer>(new Writer(this, digest, {}, {}));
+  }
+  const std::string what = absl::StrCat("storing blob ", digest.ToString());
+  const DiskUse wanted = UseOf(digest.size_bytes);
+  if (absl::Status status = Reserve(wanted); !status.ok()) return AddContext(status, what);
+  absl::StatusOr<BlobFiles::Unfinished> file = files_->Create(digest);
+  if (!file.ok()) {
+    Unreserve(wanted);
+    return AddContext(file.status(), what);
+  }
+  return std::unique_ptr<Writer>(new Writer(this, digest, *std::move(file), wanted));
+}
+
+DiskStore::Writer::Writer(DiskStore* store, Digest digest, BlobFiles::Unfinished file,
+                          DiskUse reserved)
+    : store_(store), digest_(std::move(digest)), file_(std::move(file)), reserved_(reserved) {}
+
+DiskStore::Writer::~Writer() {
+  store_->files_->Discard(file_);
+  store_->Unreserve(reserved_);
+}
+
+absl::Status DiskStore::Writer::Append(absl::string_view bytes) {
+  hasher_.Update(bytes);
+  if (hasher_.size_bytes() > digest_.size_bytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("blob ", digest_.ToString(), ": there are more bytes than its digest says"));
+  }
+  return AddContext(blob::WriteAll(file_.fd, bytes),
+                    absl::StrCat("storing blob ", digest_.ToString()));
+}
+
+absl::Status DiskStore::Writer::Commit() {
+  const Digest actual = hasher_.Finish();
+  if (actual != digest_) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("blob ", digest_.ToString(), ": the bytes sent are ", actual.ToString()));
+  }
+  if (file_.fd < 0) return absl::OkStatus();
+  return AddContext(store_->Link(digest_, file_),
+                    absl::StrCat("storing blob ", digest_.ToString()));
+}
+
+absl::StatusOr<std::unique_ptr<DiskStore::Reader>> DiskStore::NewReader(const Digest& digest,
+                                                                        int64_t offset,
+                                                                        int64_t limit) {
+  absl::Status valid = blob::MakeDigest(digest.hash, digest.size_bytes).status();
+  if (!valid.ok()) return valid;
+  if (offset < 0 || offset > digest.size_bytes) {
+    return absl::OutOfRangeError(
+        absl::StrCat("offset ", offset, " is not within blob ", digest.ToString()));
+  }
+  if (limit < 0) return absl::InvalidArgumentError("the number of bytes to read is negative");
+  if (digest == blob::EmptyBlobDigest()) {
+    return std::unique_ptr<Reader>(new Reader(this, digest, -1, 0, 0));
+  }
+  const BlobIndex::Presence known = index_.Use(BlobKey::Of(digest), Now());
+  used_since_save_ = true;
+  absl::StatusOr<int> fd = files_->OpenToRead(digest);
+  // When index and disk differ, the disk is right.
+  if (fd.ok() != (known == BlobIndex::Presence::kPresent)) Confirm(digest, 0);
+  if (absl::IsNotFound(fd.status())) return NotFound(digest);
+  if (!fd.ok()) return AddContext(fd.status(), absl::StrCat("reading blob ", digest.ToString()));
+  auto reader = std::unique_ptr<Reader>(new Reader(this, digest, *fd, offset, limit));
+  struct stat st;
+  if (fstat(*fd, &st) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("reading blob ", digest.ToString()));
+  }
+  if (!S_ISREG(st.st_mode) || st.st_size != digest.size_bytes) {
+    return reader->Damaged(absl::StrCat("its file has ", st.st_size, " bytes"));
+  }
+  return reader;
+}
+
+DiskStore::Reader::Reader(DiskStore* store, Digest digest, int fd, int64_t offset, int64_t limit)
+    : store_(store),
+      digest_(std::move(digest)),
+      fd_(fd),
+      begin_(offset),
+      end_(limit == 0 ? digest_.size_bytes
+                      : offset + std::min(limit, digest_.size_bytes - offset)) {}
+
+DiskStore::Reader::~Reader() {
+  if (fd_ >= 0) close(fd_);
+}
+
+absl::Status DiskStore::Reader::Damaged(absl::string_view why) {
+  store_->Quarantine(digest_, fd_, why);
+  if (!handed_out_) return NotFound(digest_);
+  return absl::DataLossError(
+      absl::StrCat("blob ", digest_.ToString(), " is damaged in the store: ", why));
+}
+
+absl::Status DiskStore::Reader::ReadExactly(size_t bytes, std::string* piece) {
+  piece->resize(bytes);
+  size_t filled = 0;
+  while (filled < bytes) {
+    const ssize_t n = pread(fd_, &(*piece)[filled], bytes - filled, position_ + filled);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EIO) return Damaged("the disk can't read it");
+    if (n < 0) return ErrnoStatus(errno, absl::StrCat("reading blob ", digest_.ToString()));
+    if (n == 0) return Damaged("its file became shorter");
+    filled += n;
+  }
+  position_ += bytes;
+  hasher_.Update(*piece);
+  return absl::OkStatus();
+}
+
+absl::Status DiskStore::Reader::HashUntil(int64_t offset) {
+  std::string skipped;
+  while (position_ < offset) {
+    absl::Status status = ReadExactly(std::min<int64_t>(kReadBytes, offset - position_), &skipped);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DiskStore::Reader::Read(size_t max_bytes, std::string* piece) {
+  piece->clear();
+  if (position_ >= end_ && position_ > 0) return absl::OkStatus();
+  if (absl::Status status = HashUntil(begin_); !status.ok()) return status;
+  const size_t bytes = std::min<int64_t>(max_bytes, end_ - position_);
+  if (bytes > 0) {
+    if (absl::Status status = ReadExactly(bytes, piece); !status.ok()) return status;
+  }
+  if (position_ == end_ && fd_ >= 0) {
+    // What comes after the part that was asked for counts for the hash as well.
+    if (absl::Status status = HashUntil(digest_.size_bytes); !status.ok()) return status;
+    if (hasher_.Finish() != digest_) return Damaged("its bytes have another hash");
+  }
+  handed_out_ = true;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> DiskStore::ReadAll(const Digest& digest) {
+  auto reader = NewReader(digest);
+  if (!reader.ok()) return reader.status();
+  std::string bytes;
+  absl::Status status = (*reader)->Read(digest.size_bytes, &bytes);
+  if (!status.ok()) return status;
+  return bytes;
+}
+
+absl::Status DiskStore::WriteAll(const Digest& digest, absl::string_view bytes) {
+  // Checked before the room: what is wrong needs none.
+  const Digest actual = blob::DigestOf(bytes);
+  if (actual != digest) {
+    absl::Status valid = blob::MakeDigest(digest.hash, digest.size_bytes).status();
+    if (!valid.ok()) return valid;
+    return absl::InvalidArgumentError(
+        absl::StrCat("blob ", digest.ToString(), ": the bytes sent are ", actual.ToString()));
+  }
+  if (Contains(digest)) return absl::OkStatus();
+  auto writer = NewWriter(digest);
+  if (!writer.ok()) return writer.status();
+  if (absl::Status status = (*writer)->Append(bytes); !status.ok()) return status;
+  return (*writer)->Commit();
+}
+
+}  // namespace rally::cas
