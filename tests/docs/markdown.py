@@ -4,6 +4,9 @@ tables. Only what the project's own documents use.
 A comment before a code block says what the block is:
     <!-- file: NAME -->   the block is the file NAME of the following commands
     <!-- fails: TEXT -->  the pipeline in the block is refused with a message that holds TEXT
+    <!-- warns: TEXT -->  the pipeline in the block is valid, with a warning that holds TEXT
+
+Tables whose rows are examples are known by their headers; the tests say which.
 """
 
 import dataclasses
@@ -11,9 +14,10 @@ import os
 import re
 
 FENCE = re.compile(r"^```(\w*)\s*$")
-MARK = re.compile(r"^<!--\s*(file|fails):\s*(.*?)\s*-->\s*$")
+MARK = re.compile(r"^<!--\s*(file|fails|warns):\s*(.*?)\s*-->\s*$")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^(#+)\s+(.*?)\s*$")
+CODE = re.compile(r"(`+)(.+?)(?<!`)\1(?!`)")
 
 
 @dataclasses.dataclass
@@ -23,6 +27,20 @@ class Block:
     line: int
     file: str = ""
     fails: str = ""
+    warns: str = ""
+
+
+@dataclasses.dataclass
+class Row:
+    """Of a table: its cells, each as it is written."""
+    where: str  # "FILE:LINE"
+    cells: list
+
+
+@dataclasses.dataclass
+class Table:
+    header: list
+    rows: list
 
 
 class Document:
@@ -49,7 +67,7 @@ class Document:
                 else:
                     block.text += line + "\n"
             elif fence:
-                block = Block(fence.group(1), "", number, marks.get("file", ""), marks.get("fails", ""))
+                block = Block(fence.group(1), "", number, **marks)
                 marks = {}
             else:
                 self.prose.append((number, line))
@@ -90,6 +108,21 @@ class Document:
                 level = len(heading.group(1))
         return lines if level else None
 
+    def tables(self):
+        tables = []
+        header_comes = True
+        for number, line in self.prose:
+            if not line.startswith("|"):
+                header_comes = True
+                continue
+            for cells in table_rows([line]):
+                if header_comes:
+                    tables.append(Table(cells, []))
+                else:
+                    tables[-1].rows.append(Row(f"{self.name}:{number}", cells))
+                header_comes = False
+        return tables
+
     def sections(self, level):
         return [heading.group(2) for _, line in self.prose
                 if (heading := HEADING.match(line)) and len(heading.group(1)) == level]
@@ -103,3 +136,22 @@ def table_rows(lines):
             cells = re.split(r"(?<!\\)\|", line.strip().strip("|"))
             rows.append([cell.strip() for cell in cells])
     return rows
+
+
+def codes(cell):
+    """What the code spans of a table's cell hold. In a table, a bar is written with a backslash."""
+    found = []
+    for marks, text in CODE.findall(cell):
+        # The blanks that keep backquotes in a span from the span's own.
+        if len(marks) > 1 and text.startswith(" ") and text.endswith(" "):
+            text = text[1:-1]
+        found.append(text.replace("\\|", "|"))
+    return found
+
+
+def code(cell):
+    """The only code span of a cell."""
+    found = codes(cell)
+    if len(found) != 1:
+        raise ValueError(f"one code span is wanted in {cell!r}")
+    return found[0]
