@@ -61,8 +61,9 @@ ConfigParts SplitConfig(absl::string_view text) {
 }
 
 std::vector<CLI::ConfigItem> ConfigFileReader::from_config(std::istream& input) const {
-  const std::string text{std::istreambuf_iterator<char>(input), std::istreambuf_iterator<char>()};
-  ConfigParts parts = SplitConfig(text);
+  std::ostringstream text;
+  text << input.rdbuf();  // An error while reading throws nothing here.
+  ConfigParts parts = SplitConfig(text.str());
   *verbs_ = std::move(parts.verbs);
   std::istringstream flags(parts.flags);
   return CLI::ConfigTOML::from_config(flags);

@@ -1,11 +1,7 @@
 #include "controller/options.h"
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <map>
 #include <memory>
 
@@ -14,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/flags/flags.h"
+#include "common/read_file.h"
 #include "common/version.h"
 #include "controller/config_file.h"
 
@@ -41,13 +38,11 @@ absl::Status SetVerbs(const std::string& verbs_file, const std::string& configur
     return absl::InvalidArgumentError(absl::StrCat("verbs are in ", config_file, " and in ",
                                                    verbs_file, ": give them in one of the two"));
   }
-  std::ifstream input(verbs_file);
-  const std::string text{std::istreambuf_iterator<char>(input), std::istreambuf_iterator<char>()};
-  if (!input.good()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--verbs: can't read ", verbs_file, ": ", strerror(errno)));
+  const absl::StatusOr<std::string> text = ReadFile(verbs_file);
+  if (!text.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--verbs: ", text.status().message()));
   }
-  return LoadVerbs(text, verbs_file, verbs);
+  return LoadVerbs(*text, verbs_file, verbs);
 }
 
 // As a host's name goes on after the vault's.

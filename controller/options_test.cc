@@ -95,7 +95,7 @@ TEST(OptionsTest, WhatIsWrongWithVerbsIsSaidWithItsLineInTheWholeFile) {
   EXPECT_THAT(parsed.err, HasSubstr(verbs + ": line 2"));
   EXPECT_THAT(parsed.err, HasSubstr("gti"));
   parsed = Parse({"--insecure", "--verbs", verbs + ".not"});
-  EXPECT_THAT(parsed.err, HasSubstr("can't read " + verbs + ".not: No such file"));
+  EXPECT_THAT(parsed.err, HasSubstr("can't open " + verbs + ".not: No such file"));
   parsed = Parse({"--config", ConfigFile("insecure = true\n[images]\ngit = \"x\"\n"), "--verbs",
                   OwnFile("verbs.toml", "[images]\ngit = \"y\"\n")});
   EXPECT_THAT(parsed.err, HasSubstr("give them in one of the two"));

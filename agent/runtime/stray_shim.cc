@@ -6,9 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <fstream>
 #include <functional>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -18,6 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/read_file.h"
 
 namespace rally::runtime {
 namespace {
@@ -25,10 +24,8 @@ namespace {
 constexpr absl::Duration kDying = absl::Seconds(1);
 constexpr absl::Duration kLookAgain = absl::Milliseconds(10);
 
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-}
+// Of a process, which may end meanwhile: then "".
+std::string TextOf(const std::string& path) { return ReadFile(path).value_or(""); }
 
 std::vector<std::string> Names(const char* directory) {
   std::vector<std::string> names;
@@ -58,7 +55,7 @@ bool HasOption(const std::vector<std::string>& words, absl::string_view option,
 
 // The program's name may hold blanks and brackets, so it is counted from its end.
 pid_t ParentOf(const std::string& folder) {
-  const std::string stat = ReadFile(folder + "/stat");
+  const std::string stat = TextOf(folder + "/stat");
   const size_t end = stat.rfind(')');
   if (end == std::string::npos) return 0;
   const std::vector<std::string> fields = absl::StrSplit(stat.substr(end + 1), ' ');
@@ -83,7 +80,7 @@ bool RemoveCgroups(const std::string& id) {
 
 absl::Status EndStrayShim(const std::string& containerd_namespace, const std::string& id) {
   const auto shims = Processes([&](const std::string& folder) {
-    const std::string line = ReadFile(folder + "/cmdline");
+    const std::string line = TextOf(folder + "/cmdline");
     if (!absl::StrContains(line, "containerd-shim")) return false;
     const std::vector<std::string> words = absl::StrSplit(line, '\0');
     return HasOption(words, "-namespace", containerd_namespace) && HasOption(words, "-id", id);
