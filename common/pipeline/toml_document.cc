@@ -188,6 +188,12 @@ std::optional<TomlValue> ReadToml(absl::string_view text, DiagnosticList* diagno
         absl::StrCat("TOML syntax: nested more than ", TomlScan::kMaxNesting, " deep"));
     return std::nullopt;
   }
+  if (scan.too_many.has_value()) {
+    diagnostics->Error(
+        positions.OfByte(*scan.too_many),
+        absl::StrCat("the file has more than the maximum of ", TomlScan::kMaxValues, " values"));
+    return std::nullopt;
+  }
   const toml::parse_result result = toml::parse(std::string_view(text.data(), text.size()));
   if (!result) {
     ReportSyntaxError(result.error(), positions, scan, diagnostics);

@@ -104,6 +104,13 @@ TEST(TomlDocumentTest, DeepNestingStopsBeforeTheStackDoes) {
   EXPECT_THAT(ErrorsOf("[" + Repeat("a . ", 200000) + "a]"), ElementsAre("1:128: " + deep));
 }
 
+TEST(TomlDocumentTest, ValuesAreCountedBeforeTheyCostMemory) {
+  EXPECT_THAT(ErrorsOf("a = [\n" + Repeat("1,", 500000) + "]"),
+              ElementsAre("2:400000: the file has more than the maximum of 200000 values"));
+  DiagnosticList diagnostics;
+  EXPECT_TRUE(ReadToml("a = [" + Repeat("1,", 199999) + "]", &diagnostics).has_value());
+}
+
 TEST(TomlDocumentTest, MessagesStayShortAndPrintable) {
   const std::string key(1000000, 'k');
   for (const std::string& text :

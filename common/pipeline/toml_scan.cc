@@ -43,6 +43,7 @@ TomlScan ScanToml(absl::string_view text) {
   TomlScan scan;
   int brackets = 0;
   int dots = 0;
+  int values = 0;
   size_t at = 0;
   while (at < text.size()) {
     const char c = text[at];
@@ -62,6 +63,11 @@ TomlScan ScanToml(absl::string_view text) {
       ++dots;
     } else if (absl::StrContains("=,[]{}\n", c)) {
       dots = 0;  // A key lies between two of these.
+    }
+    // A value lies behind each of these, but for a comma at an array's end.
+    if ((c == ',' || c == '=') && ++values > TomlScan::kMaxValues) {
+      scan.too_many = at;
+      return scan;
     }
     if (brackets > TomlScan::kMaxNesting || dots >= TomlScan::kMaxNesting) {
       scan.too_deep = at;

@@ -14,9 +14,13 @@ namespace rally::pipeline {
 struct TomlScan {
   // Brackets inside each other, and parts of one dotted key.
   static constexpr int kMaxNesting = 32;
+  // Each value costs some 200 bytes while the document is read. Those of 20,000 steps are fewer.
+  static constexpr int kMaxValues = 200'000;
 
-  // The byte where nesting exceeds kMaxNesting; what follows wasn't looked at.
+  // The byte where nesting exceeds kMaxNesting, or where there are more than kMaxValues values;
+  // what follows wasn't looked at.
   std::optional<size_t> too_deep;
+  std::optional<size_t> too_many;
   // The opening quote of the first string that isn't closed: on its line, or, opened by three
   // quotes, at all.
   std::optional<size_t> unclosed_string;
