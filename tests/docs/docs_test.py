@@ -156,7 +156,7 @@ class FlagsTest(unittest.TestCase):
         known = set(Help("controller/rally-controller").flags) | set(Help("agent/rally-agent").flags)
         top = Help("rallyctl/rallyctl")
         known |= set(top.flags) | {"--once", "--clean", "--config"}  # quickstart's, and Bazel's
-        known |= {"--branch", "--depth"}  # git's
+        known |= {"--branch", "--depth", "--cache-from"}  # of git and of builders
         for command in top.subcommands:
             known |= set(Help("rallyctl/rallyctl", command).flags)
         for doc in documents():

@@ -301,7 +301,25 @@ class VerbsTest(unittest.TestCase):
                 self.assertTrue(warnings or row.cells[2] == "none")
 
 
+    def test_default_registry(self):
+        rows = rows_of("args", "registry", "runs")
+        self.assertGreater(len(rows), 3)
+        for row in rows:
+            with self.subTest(row.where):
+                rendered = render(f'[[step]]\nid = "a"\nargs = {code(row.cells[0])}\n',
+                                  "--build", f"Registry={code(row.cells[1])}")
+                command = rendered["steps"]["a"]["command"]
+                self.assertEqual(" ".join([command["entryPoint"], *command["args"]]),
+                                 code(row.cells[2]))
+
+
 class FindingsTest(unittest.TestCase):
+    def test_every_field_of_the_rendered_json_is_in_a_table(self):
+        rendered = render(step(id="a", args=["echo", "x"]))
+        for title, fields in [("field", rendered), ("field of a step", rendered["steps"]["a"])]:
+            described = sum((codes(row.cells[0]) for row in rows_of(title, "what it is")), [])
+            self.assertEqual(sorted(described), sorted(fields))
+
     def test_every_rule_is_in_the_table(self):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "rally.toml")
