@@ -48,10 +48,12 @@ absl::Status DiskStore::Reserve(const DiskUse& wanted) {
       return absl::OkStatus();
     }
     // After its check the upload looked once more, in vain.
-    const bool waited = check > 0 && (checks_done_ >= check || absl::Now() >= deadline);
+    const bool waited =
+        check > 0 && ((may_evict_ && checks_done_ >= check) || absl::Now() >= deadline);
     if (waited || stopping_ || !wanted.Within(hard_limit)) return Full(wanted, hard_limit);
     if (check == 0 && absl::Now() < no_check_before_) return Full(wanted, hard_limit);
     if (check == 0) {
+      // Until eviction is allowed, which is followed by a check, waiting goes on.
       check = checks_begun_ + 1;
       check_wanted_ = true;
     }
@@ -180,8 +182,7 @@ void DiskStore::CheckBudget() {
                                std::min(low.blobs, room_for_wanted.blobs)}));
   }
   absl::MutexLock lock(&room_mutex_);
-  // Until pins are known, who waits for room goes on waiting.
-  if (may_evict) checks_done_ = check;
+  checks_done_ = check;
   const absl::Time ended = absl::Now();
   no_check_before_ = enough ? begun : ended + std::max(kRest, kRestPerWork * (ended - begun));
   ++progress_;
@@ -232,7 +233,7 @@ bool DiskStore::Evict(DiskUse to_free) {
     EvictAmong(last, newest(last_step), &of_last_step);
   }
   const int64_t evicted = evicted_ - evicted_before;
-  LOG_IF(INFO, evicted > 0) << evicted << " blobs were evicted";
+  VLOG(1) << evicted << " blobs were evicted";
   return IsNothing(of_last_step);
 }
 

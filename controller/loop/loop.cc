@@ -299,6 +299,7 @@ void Loop::ApplyOne(const core::Event& event, absl::Time now) {
     LOG(ERROR) << "an event was refused: " << commands.status();
     return;
   }
+  TellTrees(event, now);
   for (const core::Command& command : *commands) Execute(command);
   if (ends_log) {
     sink_->LogEnds(ended->key, ended->log_end);
@@ -306,6 +307,27 @@ void Loop::ApplyOne(const core::Event& event, absl::Time now) {
              change != nullptr && change->liveness == core::Liveness::kLost) {
     EndLogsOf(change->agent);
   }
+}
+
+void Loop::TellTrees(const core::Event& event, absl::Time now) {
+  std::string build_id;
+  core::Digest tree;
+  if (auto* submitted = std::get_if<core::BuildSubmitted>(&event)) {
+    build_id = submitted->build_id;
+    tree = submitted->context;
+  } else if (auto* ended = std::get_if<core::AttemptEnded>(&event)) {
+    build_id = ended->key.build_id;
+    tree = ended->output;
+  } else if (auto* joined = std::get_if<core::TreeJoined>(&event)) {
+    build_id = joined->build_id;
+    tree = joined->root;
+  }
+  if (tree.empty()) return;
+  const core::Build* build = core_.FindBuild(build_id);
+  if (build == nullptr) return;
+  // One that ended before this event needs nothing more.
+  if (core::IsTerminal(build->status) && build->ended_at != now) return;
+  sink_->NeedsTree(build_id, tree);
 }
 
 // Agents speak of attempts that were given to others, and of some that never were.
@@ -337,6 +359,7 @@ void Loop::Execute(const core::Command& command) {
     if (changed->ended) {
       LOG(INFO) << "build=" << changed->build_id
                 << " ended: " << core::ToString(core_.FindBuild(changed->build_id)->status);
+      sink_->BuildEnded(changed->build_id);
     }
     changed_builds_.push_back(changed->build_id);
   } else {

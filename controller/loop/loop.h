@@ -33,6 +33,10 @@ class CommandSink {
   // Nothing will be appended to the attempt's log beyond `log_end`; -1: beyond what is there, as
   // far as anybody can tell.
   virtual void LogEnds(const core::AttemptKey& key, int64_t log_end) = 0;
+  // The build has come to need a tree: its context, a step's output, or a joined one. Some are told
+  // again.
+  virtual void NeedsTree(const std::string& /*build_id*/, const core::Digest& /*tree*/) {}
+  virtual void BuildEnded(const std::string& /*build_id*/) {}
 };
 
 // The one thread that owns every build. It takes events from a bounded mailbox in batches, appends
@@ -136,6 +140,7 @@ class Loop {
   bool IsBlocked() const { return retry_flush_at_ != absl::InfiniteFuture(); }
   void ApplyOne(const core::Event& event, absl::Time now);
   bool EndsCurrentAttempt(const core::AttemptEnded& event) const;
+  void TellTrees(const core::Event& event, absl::Time now);
   void EndLogsOf(const std::string& lost_agent);
   void Execute(const core::Command& command);
   void PublishChanged();
