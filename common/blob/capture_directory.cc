@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/blob/file_digest.h"
+#include "common/blob/ignore_files.h"
 #include "common/blob/open_beneath.h"
 #include "common/blob/run_in_parallel.h"
 #include "common/blob/stat_cache.h"
@@ -43,19 +44,29 @@ bool SameContent(const struct stat& a, const struct stat& b) {
          absl::TimeFromTimespec(a.st_ctim) == absl::TimeFromTimespec(b.st_ctim);
 }
 
+bool IsWithoutEntries(const Directory& directory) {
+  return directory.files_size() + directory.symlinks_size() + directory.directories_size() == 0;
+}
+
 // One run over one directory: find all entries, hash the files that the cache doesn't know, then
 // build the messages from the leaves up.
 class Capture {
  public:
   Capture(std::string root_path, int root_fd, const CaptureOptions& options)
       : root_path_(std::move(root_path)),
-        root_fd_(std::make_shared<FileDescriptor>(root_fd)),
+        root_fd_(std::make_shared<const FileDescriptor>(root_fd)),
         options_(options),
         cache_(absl::Now(), options.racy_window) {}
 
   absl::StatusOr<CapturedTree> Run() {
     if (!options_.stat_cache_file.empty()) cache_.Load(options_.stat_cache_file, root_path_);
-    if (absl::Status s = ReadDirectory(0, Found{"", 0, 0}); !s.ok()) return s;
+    absl::StatusOr<IgnoreFiles> ignore =
+        IgnoreFiles::Open(root_fd_->get(), options_.obey_ignore_files, options_.keep_git);
+    if (!ignore.ok()) return ignore.status();
+    ignore_ = std::make_unique<IgnoreFiles>(*std::move(ignore));
+    if (absl::Status s = ReadDirectory(0, Found{"", 0, 0, false}); !s.ok()) return s;
+    tree_.ignore_file = ignore_->name();
+    tree_.root_fd = root_fd_;
     if (absl::Status s = HashFiles(); !s.ok()) return s;
     if (absl::Status s = BuildMessages(); !s.ok()) return s;
     if (!options_.stat_cache_file.empty()) {
@@ -73,6 +84,7 @@ class Capture {
     std::string path;
     size_t parent;  // Index in directories_; the root's is its own.
     size_t name_length;
+    bool only_whats_below;  // A directory that isn't kept when nothing below it is.
 
     absl::string_view name() const {
       return absl::string_view(path).substr(path.size() - name_length);
@@ -102,28 +114,40 @@ class Capture {
                            &directories_[index].message);
     absl::StatusOr<std::vector<std::string>> names = ListNames(fd->get(), path);
     if (!names.ok()) return names.status();
+    // As in git, a symlink of that name isn't one.
+    struct stat gitignore;
+    const bool has_gitignore =
+        std::binary_search(names->begin(), names->end(), ".gitignore") &&
+        fstatat(fd->get(), ".gitignore", &gitignore, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG(gitignore.st_mode);
+    if (absl::Status s = ignore_->Enter(path, has_gitignore); !s.ok()) return s;
     std::vector<Found> children;
     for (const std::string& name : *names) {
-      Found child{Join(path, name), index, name.size()};
-      if (options_.ignored && options_.ignored(child.path)) continue;
-      if (absl::Status valid = ValidateName(name); !valid.ok()) {
-        return absl::InvalidArgumentError(absl::StrCat("can't store ", Shown(child.path), ": ",
-                                                       valid.message(), "; rename or remove it"));
+      Found child{Join(path, name), index, name.size(), false};
+      if (absl::Status s = AddEntry(fd->get(), depth, std::move(child), &children); !s.ok()) {
+        return s;
       }
-      if (depth >= options_.limits.max_depth) {
-        return absl::ResourceExhaustedError(absl::StrCat(Shown(child.path), " is deeper than ",
-                                                         options_.limits.max_depth, " levels"));
-      }
-      if (++entries_ > options_.limits.max_entries) {
-        return absl::ResourceExhaustedError(
-            absl::StrCat(root_path_, " has more than ", options_.limits.max_entries, " entries"));
-      }
-      if (absl::Status s = AddEntry(fd->get(), std::move(child), &children); !s.ok()) return s;
     }
     fd = FileDescriptor();  // A deep tree must not take a descriptor a level.
     for (Found& child : children) {
-      ++tree_.directory_count;
       if (absl::Status s = ReadDirectory(depth + 1, std::move(child)); !s.ok()) return s;
+    }
+    ignore_->Leave();
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckEntry(int depth, const Found& found) {
+    if (absl::Status valid = ValidateName(found.name()); !valid.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("can't store ", Shown(found.path), ": ",
+                                                     valid.message(), "; rename or remove it"));
+    }
+    if (depth >= options_.limits.max_depth) {
+      return absl::ResourceExhaustedError(absl::StrCat(Shown(found.path), " is deeper than ",
+                                                       options_.limits.max_depth, " levels"));
+    }
+    if (++entries_ > options_.limits.max_entries) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat(root_path_, " has more than ", options_.limits.max_entries, " entries"));
     }
     return absl::OkStatus();
   }
@@ -145,13 +169,20 @@ class Capture {
     return names;
   }
 
-  absl::Status AddEntry(int directory_fd, Found found, std::vector<Found>* children) {
-    const std::string name(found.name());
+  absl::Status AddEntry(int directory_fd, int depth, Found found, std::vector<Found>* children) {
     struct stat st;
-    if (fstatat(directory_fd, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
+    // The name is what the path ends with.
+    if (fstatat(directory_fd, found.name().data(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
       if (errno == ENOENT) return absl::OkStatus();  // Removed since it was listed.
       return ErrnoStatus(errno, absl::StrCat("stat ", Shown(found.path)));
     }
+    const auto decision = ignore_->Decide(found.path, found.name(), S_ISDIR(st.st_mode));
+    if (decision == IgnoreWalk::Decision::kLeaveOut) {
+      ++tree_.ignored_entries;
+      return absl::OkStatus();
+    }
+    found.only_whats_below = decision == IgnoreWalk::Decision::kOnlyWhatsBelow;
+    if (absl::Status s = CheckEntry(depth, found); !s.ok()) return s;
     switch (st.st_mode & S_IFMT) {
       case S_IFREG:
         tree_.total_bytes += st.st_size;
@@ -264,22 +295,21 @@ class Capture {
       tree_.total_bytes += file.digest.size_bytes;
       *directories_[file.found.parent].message.add_files() = MakeFileNode(
           file.found.name(), file.digest, file.st.st_mode, absl::TimeFromTimespec(file.st.st_mtim));
-      if (tree_.files.contains(file.digest)) continue;
-      tree_.files[file.digest] = {
-          file.found.path, [root = root_fd_, path = file.found.path]() -> absl::StatusOr<int> {
-            absl::StatusOr<FileDescriptor> fd = OpenBeneath(root->get(), path, kOpenFile);
-            if (!fd.ok()) return fd.status();
-            return fd->Release();
-          }};
+      tree_.files.try_emplace(file.digest, file.found.path);
     }
     for (size_t i = directories_.size(); i-- > 0;) {
       FoundDirectory& directory = directories_[i];
+      if (directory.found.only_whats_below && IsWithoutEntries(directory.message)) {
+        ++tree_.ignored_entries;
+        continue;
+      }
       Canonicalise(&directory.message);
       std::string bytes = Serialise(directory.message);
       Digest digest = DigestOf(bytes);
       if (i > 0) {
         *directories_[directory.found.parent].message.add_directories() =
             MakeDirectoryNode(directory.found.name(), digest);
+        ++tree_.directory_count;
       } else {
         tree_.root = digest;
       }
@@ -298,9 +328,10 @@ class Capture {
   }
 
   const std::string root_path_;
-  // Shared with the openers of files, which may outlive the capture.
-  const std::shared_ptr<FileDescriptor> root_fd_;
+  // Shared with the tree, from which files are read after the capture.
+  const std::shared_ptr<const FileDescriptor> root_fd_;
   const CaptureOptions& options_;
+  std::unique_ptr<IgnoreFiles> ignore_;
   StatCache cache_;
   std::vector<FoundDirectory> directories_;
   std::vector<FoundFile> files_;

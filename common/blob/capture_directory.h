@@ -15,6 +15,7 @@
 #include "common/blob/digest.h"
 #include "common/blob/directory.h"
 #include "common/blob/tree.h"
+#include "common/file_descriptor.h"
 
 namespace rally::blob {
 
@@ -28,8 +29,11 @@ struct CaptureOptions {
   absl::Duration racy_window = absl::Seconds(1);
   // 0: one a core.
   int hash_threads = 0;
-  // Entries to leave out, with all below them, by their path relative to the root. Null: none.
-  std::function<bool(absl::string_view path)> ignored;
+  // Leaves out what .rallyignore in the root says; without one, .dockerignore; without both, the
+  // .gitignore of each directory (ignore_files.h).
+  bool obey_ignore_files = false;
+  // Without it, everything called .git is left out.
+  bool keep_git = true;
   TreeLimits limits;
 };
 
@@ -37,17 +41,17 @@ struct CaptureOptions {
 struct CapturedTree {
   Digest root;
   absl::flat_hash_map<Digest, std::string> directories;  // Messages' bytes.
-  // One way to open each different content, and its path for messages.
-  struct File {
-    std::string path;  // Relative to the root.
-    std::function<absl::StatusOr<int>()> open;
-  };
-  absl::flat_hash_map<Digest, File> files;
+  // The path, relative to the root, of one file with each different content.
+  absl::flat_hash_map<Digest, std::string> files;
+  std::shared_ptr<const FileDescriptor> root_fd;
 
   int64_t file_count = 0;
   int64_t symlink_count = 0;
   int64_t directory_count = 0;  // Without the root.
   int64_t total_bytes = 0;
+  // What was left out, what is below not counted, and by which kind of file ("": there was none).
+  int64_t ignored_entries = 0;
+  std::string ignore_file;
   int64_t hashed_files = 0;  // Those that were read.
   int64_t hashed_bytes = 0;
   // A line each: sockets, fifos and devices that were left out, a stat cache that can't be written.

@@ -1,3 +1,5 @@
+#include <fcntl.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -5,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/blob/capture_directory.h"
+#include "common/blob/open_beneath.h"
 
 namespace rally::blob {
 namespace {
@@ -16,7 +19,13 @@ constexpr size_t kPartBlobs = 8'000;
 BlobUpload MakeUpload(const CapturedTree& tree, const Digest& digest) {
   const auto directory = tree.directories.find(digest);
   if (directory != tree.directories.end()) return BlobUpload{digest, directory->second};
-  return BlobUpload{digest, tree.files.at(digest).open};
+  return BlobUpload{digest,
+                    [root = tree.root_fd, path = tree.files.at(digest)]() -> absl::StatusOr<int> {
+                      absl::StatusOr<FileDescriptor> fd =
+                          OpenBeneath(root->get(), path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+                      if (!fd.ok()) return fd.status();
+                      return fd->Release();
+                    }};
 }
 
 // The store knows digests; people know paths.
@@ -26,7 +35,7 @@ absl::Status NamePath(const CapturedTree& tree, const std::vector<Digest>& part,
     const auto file = tree.files.find(digest);
     if (file != tree.files.end() && absl::StrContains(status.message(), digest.hash)) {
       return absl::Status(status.code(),
-                          absl::StrCat("uploading '", file->second.path, "': ", status.message()));
+                          absl::StrCat("uploading '", file->second, "': ", status.message()));
     }
   }
   return status;
@@ -51,7 +60,7 @@ absl::StatusOr<UploadProgress> UploadTree(
       const auto file = tree.files.find(digest);
       const bool directory = tree.directories.contains(digest);
       return {directory, file == tree.files.end() || directory ? absl::string_view(digest.hash)
-                                                               : file->second.path};
+                                                               : file->second};
     };
     return rank(a) < rank(b);
   });

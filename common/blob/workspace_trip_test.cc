@@ -276,7 +276,8 @@ TEST_F(WorkspaceTripTest, IgnoredEntriesAndLimits) {
   Write(source_ / "keep/f", "12345");
   Write(source_ / "skip/deep/f", "2");
   CaptureOptions options;
-  options.ignored = [](absl::string_view path) { return path == "skip"; };
+  Write(source_ / ".dockerignore", "skip\n.dockerignore\n");
+  options.obey_ignore_files = true;
   options.limits.max_entries = 2;
   options.limits.max_depth = 2;
   options.limits.max_total_bytes = 5;

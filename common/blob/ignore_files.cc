@@ -1,0 +1,114 @@
+#include "common/blob/ignore_files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/blob/file_digest.h"
+#include "common/blob/open_beneath.h"
+
+namespace rally::blob {
+namespace {
+
+constexpr char kGit[] = ".git";
+constexpr char kGitignore[] = ".gitignore";
+
+absl::Status Named(const std::string& path, const absl::Status& status) {
+  return absl::Status(status.code(),
+                      absl::StrCat("'", absl::CHexEscape(path), "': ", status.message()));
+}
+
+// NotFound when there is none; InvalidArgument for what is no regular file, and for a symlink.
+absl::StatusOr<std::string> ReadSmallFile(int root_fd, const std::string& path) {
+  absl::StatusOr<FileDescriptor> fd = OpenBeneath(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  if (absl::IsNotFound(fd.status()) || absl::IsPermissionDenied(fd.status())) return fd.status();
+  struct stat st;
+  if (!fd.ok() || fstat(fd->get(), &st) != 0 || !S_ISREG(st.st_mode)) {
+    return Named(path, absl::InvalidArgumentError("an ignore file has to be a regular file"));
+  }
+  std::string text(kMaxIgnoreFileBytes + 1, '\0');
+  size_t filled = 0;
+  while (filled < text.size()) {
+    const ssize_t n = read(fd->get(), &text[filled], text.size() - filled);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoStatus(errno, absl::StrCat("reading '", path, "'"));
+    if (n == 0) break;
+    filled += n;
+  }
+  text.resize(filled);
+  return text;
+}
+
+absl::StatusOr<std::vector<IgnoreRule>> ReadRules(int root_fd, const std::string& path,
+                                                  IgnoreSyntax syntax) {
+  absl::StatusOr<std::string> text = ReadSmallFile(root_fd, path);
+  if (!text.ok()) return text.status();
+  absl::StatusOr<std::vector<IgnoreRule>> rules = ParseIgnoreRules(*text, syntax);
+  if (!rules.ok()) return Named(path, rules.status());
+  return rules;
+}
+
+}  // namespace
+
+absl::StatusOr<IgnoreFiles> IgnoreFiles::Open(int root_fd, bool obey, bool keep_git) {
+  IgnoreFiles files(root_fd, keep_git);
+  if (!obey) return files;
+  static constexpr std::pair<const char*, IgnoreSyntax> kRootFiles[] = {
+      {".rallyignore", IgnoreSyntax::kGit}, {".dockerignore", IgnoreSyntax::kDocker}};
+  for (const auto& [name, syntax] : kRootFiles) {
+    auto rules = ReadRules(root_fd, name, syntax);
+    if (absl::IsNotFound(rules.status())) continue;
+    if (!rules.ok()) return rules.status();
+    files.mode_ = Mode::kRootFile;
+    files.name_ = name;
+    files.root_rules_ = *std::move(rules);
+    files.walk_ = IgnoreWalk(syntax);
+    return files;
+  }
+  files.mode_ = Mode::kGitignore;
+  return files;
+}
+
+absl::Status IgnoreFiles::Enter(const std::string& directory, bool has_gitignore) {
+  if (mode_ == Mode::kNothing) return absl::OkStatus();
+  if (mode_ == Mode::kRootFile) return walk_.Enter(directory, std::exchange(root_rules_, {}));
+  const size_t slash = directory.rfind('/');
+  if (levels_in_git_ > 0 || directory.substr(slash + 1) == kGit) {
+    ++levels_in_git_;
+    return absl::OkStatus();
+  }
+  std::vector<IgnoreRule> rules;
+  if (has_gitignore) {
+    const std::string path = absl::StrCat(directory, directory.empty() ? "" : "/", kGitignore);
+    absl::StatusOr<std::vector<IgnoreRule>> found = ReadRules(root_fd_, path, IgnoreSyntax::kGit);
+    if (!found.ok()) return found.status();
+    rules = *std::move(found);
+    name_ = kGitignore;
+  }
+  return walk_.Enter(directory, std::move(rules));
+}
+
+void IgnoreFiles::Leave() {
+  if (mode_ == Mode::kNothing) return;
+  if (levels_in_git_ > 0) {
+    --levels_in_git_;
+  } else {
+    walk_.Leave();
+  }
+}
+
+IgnoreWalk::Decision IgnoreFiles::Decide(absl::string_view path, absl::string_view name,
+                                         bool is_directory) const {
+  if (name == kGit && !keep_git_) return IgnoreWalk::Decision::kLeaveOut;
+  if (mode_ == Mode::kNothing || levels_in_git_ > 0) return IgnoreWalk::Decision::kKeep;
+  if (mode_ == Mode::kGitignore && name == kGit) return IgnoreWalk::Decision::kKeep;
+  return walk_.Decide(path, is_directory);
+}
+
+}  // namespace rally::blob

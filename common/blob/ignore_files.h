@@ -1,0 +1,52 @@
+#ifndef RALLY_COMMON_BLOB_IGNORE_FILES_H_
+#define RALLY_COMMON_BLOB_IGNORE_FILES_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/blob/ignore_rules.h"
+
+namespace rally::blob {
+
+// Finds and reads the ignore files of a directory that is walked, and decides by them:
+// - a file .rallyignore in the root, by git's syntax; no other file counts then,
+// - else a file .dockerignore in the root, by Docker's,
+// - else the file .gitignore of each directory. They don't apply to .git, and other sources of
+//   git's (those outside the root, the index) don't count: the same files give the same tree.
+//
+// Ownership: none; the root's descriptor outlives it. Threads: not thread-safe.
+// Blocking: on the disk. Errors: InvalidArgument, naming file and line, when one can't be used.
+class IgnoreFiles {
+ public:
+  // Without `obey`, nothing is ignored. Without `keep_git`, all entries called .git are.
+  static absl::StatusOr<IgnoreFiles> Open(int root_fd, bool obey, bool keep_git);
+
+  // The kind of file that was found so far; "" for none.
+  const std::string& name() const { return name_; }
+
+  // Into a directory, by its path ("" is the root). `has_gitignore`: a regular file is called so.
+  absl::Status Enter(const std::string& directory, bool has_gitignore);
+  void Leave();
+  IgnoreWalk::Decision Decide(absl::string_view path, absl::string_view name,
+                              bool is_directory) const;
+
+ private:
+  enum class Mode { kNothing, kRootFile, kGitignore };
+
+  IgnoreFiles(int root_fd, bool keep_git) : root_fd_(root_fd), keep_git_(keep_git) {}
+
+  int root_fd_;
+  bool keep_git_;
+  Mode mode_ = Mode::kNothing;
+  std::string name_;
+  std::vector<IgnoreRule> root_rules_;  // Until the root is entered.
+  IgnoreWalk walk_{IgnoreSyntax::kGit};
+  int levels_in_git_ = 0;
+};
+
+}  // namespace rally::blob
+
+#endif  // RALLY_COMMON_BLOB_IGNORE_FILES_H_
