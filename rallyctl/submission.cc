@@ -134,6 +134,9 @@ void AddSubmissionFlags(CLI::App* command, SubmissionFlags* flags) {
   command->add_option("--context", flags->context,
                       "The folder that the steps start with (the pipeline's own)");
   AddPipelineFlags(command, &flags->pipeline);
+  command->add_flag("--no-ignore", flags->no_ignore,
+                    "Send also what .rallyignore, .dockerignore or .gitignore leave out");
+  command->add_flag("--no-git", flags->no_git, "Send the context without .git");
   command->add_flag("--fail-fast", flags->fail_fast, "End the build with the first failed step");
 }
 
@@ -153,6 +156,8 @@ absl::StatusOr<v1::SubmitResponse> SubmitBuild(Invocation& invocation, Connectio
   const std::string context = ContextOf(flags, pipeline);
   blob::CaptureOptions options;
   options.stat_cache_file = StatCacheFile(context);
+  options.obey_ignore_files = !flags.no_ignore;
+  options.keep_git = !flags.no_git;
   auto tree = blob::CaptureDirectory(context, options);
   if (!tree.ok()) {
     return absl::Status(tree.status().code(),

@@ -19,6 +19,8 @@ struct SubmissionFlags {
   std::map<std::string, std::string> labels;
   PipelineFlags pipeline;
   bool fail_fast = false;
+  bool no_ignore = false;  // all of the context, whatever its ignore files say
+  bool no_git = false;     // the context without .git
 };
 
 // The flags that `submit` and `run` share: the pipeline, its context and its parameters.
