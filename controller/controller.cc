@@ -17,6 +17,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/blob/directory_reader.h"
+#include "controller/blob/action_cache_store.h"
 #include "controller/blob/blob_services.h"
 #include "controller/blob/disk_store.h"
 #include "controller/blob/local_blob_store.h"
@@ -136,6 +137,10 @@ class Controller::Impl : public CommandSink {
     auto blobs = cas::DiskStore::Open(options_.data + "/blobs");
     if (!blobs.ok()) return blobs.status();
     disk_store_ = *std::move(blobs);
+    auto results = cas::ActionCacheStore::Open(options_.data + "/action-cache.db",
+                                               cas::ActionCacheStore::Options());
+    if (!results.ok()) return results.status();
+    action_results_ = *std::move(results);
     blob_store_ = std::make_unique<cas::LocalBlobStore>(disk_store_.get());
     directories_ =
         std::make_unique<blob::CachingDirectoryReader>(blob_store_.get(), kDirectoryCacheBytes);
@@ -205,7 +210,8 @@ class Controller::Impl : public CommandSink {
     builds_ = std::make_unique<BuildService>(std::move(parts));
     log_service_ =
         std::make_unique<LogService>(LogService::Parts{logs_.get(), loop_.get(), &log_workers_});
-    blob_services_ = std::make_unique<cas::BlobServices>(disk_store_.get());
+    blob_services_ =
+        std::make_unique<cas::BlobServices>(disk_store_.get(), action_results_.get());
 
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -246,6 +252,7 @@ class Controller::Impl : public CommandSink {
   const Options options_;
   std::unique_ptr<DataFolder> folder_;
   std::unique_ptr<cas::DiskStore> disk_store_;
+  std::unique_ptr<cas::ActionCacheStore> action_results_;
   std::unique_ptr<cas::LocalBlobStore> blob_store_;
   std::unique_ptr<blob::CachingDirectoryReader> directories_;
   std::unique_ptr<LogStore> logs_;

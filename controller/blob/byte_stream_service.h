@@ -1,6 +1,7 @@
 #ifndef RALLY_CONTROLLER_BLOB_BYTE_STREAM_SERVICE_H_
 #define RALLY_CONTROLLER_BLOB_BYTE_STREAM_SERVICE_H_
 
+#include "controller/blob/byte_stream_parts.h"
 #include "controller/blob/disk_store.h"
 #include "controller/worker_pool.h"
 #include "google/bytestream/bytestream.grpc.pb.h"
@@ -9,25 +10,30 @@
 
 namespace rally::cas {
 
-// Streams large blobs into and out of a DiskStore, one frame in memory a stream. An upload that
-// breaks off leaves nothing and starts from the beginning next time; QueryWriteStatus is
-// UNIMPLEMENTED, from which clients conclude that.
+// Streams blobs into and out of a DiskStore, plain or compressed by zstd, one frame in memory a
+// stream. A plain upload whose connection breaks off can go on where it stopped for some minutes,
+// if this process lives; QueryWriteStatus says where that is. Of what was never begun, and of
+// compressed uploads, it says 0 bytes, since clients give up on NOT_FOUND but begin anew on 0.
 // Ownership: store and threads must outlive it, and it the server. Threads: as gRPC calls it; disk
 // work happens on `threads`.
 class ByteStreamService : public google::bytestream::ByteStream::CallbackService {
  public:
-  ByteStreamService(DiskStore* store, controller::WorkerPool* threads)
-      : store_(store), threads_(threads) {}
+  ByteStreamService(DiskStore* store, controller::WorkerPool* threads,
+                    const ByteStreamLimits& limits)
+      : parts_(store, threads, limits) {}
 
   grpc::ServerWriteReactor<google::bytestream::ReadResponse>* Read(
       grpc::CallbackServerContext* context,
       const google::bytestream::ReadRequest* request) override;
   grpc::ServerReadReactor<google::bytestream::WriteRequest>* Write(
       grpc::CallbackServerContext* context, google::bytestream::WriteResponse* response) override;
+  grpc::ServerUnaryReactor* QueryWriteStatus(
+      grpc::CallbackServerContext* context,
+      const google::bytestream::QueryWriteStatusRequest* request,
+      google::bytestream::QueryWriteStatusResponse* response) override;
 
  private:
-  DiskStore* const store_;
-  controller::WorkerPool* const threads_;
+  ByteStreamParts parts_;
 };
 
 }  // namespace rally::cas

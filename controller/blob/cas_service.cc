@@ -1,31 +1,26 @@
 #include "controller/blob/cas_service.h"
 
-#include <functional>
+#include <algorithm>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/blob/digest_proto.h"
-#include "common/rpc/status.h"
+#include "controller/blob/digest_function.h"
+#include "controller/blob/resource_name.h"
+#include "controller/blob/run_on_disk.h"
+#include "controller/blob/tree_stream.h"
+#include "controller/blob/zstd_codec.h"
 
 namespace rally::cas {
 namespace {
 
 namespace reapi = build::bazel::remote::execution::v2;
 
-// Runs the call's work on the disk threads, then ends the call.
-grpc::ServerUnaryReactor* RunOnDisk(controller::WorkerPool* threads,
-                                    grpc::CallbackServerContext* context,
-                                    std::function<absl::Status()> work) {
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  const bool taken =
-      threads->TryPost([reactor, work = std::move(work)] { reactor->Finish(rpc::ToGrpc(work())); });
-  if (!taken) {
-    reactor->Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE,
-                                 "the blob service has too much to do; try again"));
-  }
-  return reactor;
-}
+// Below, compression costs more than it saves.
+constexpr size_t kMinCompressedBytes = 1024;
 
 void SetStatus(const absl::Status& status, google::rpc::Status* proto) {
   proto->set_code(static_cast<int>(status.code()));
@@ -49,22 +44,58 @@ absl::Status CheckBatch(const Items& items, const SizeOf& size_of) {
   return absl::OkStatus();
 }
 
+// What a blob takes of the batch: what it is, also while it is compressed.
+int64_t SizeInBatch(const reapi::BatchUpdateBlobsRequest::Request& request) {
+  const auto sent = static_cast<int64_t>(request.data().size());
+  if (request.compressor() == reapi::Compressor::IDENTITY) return sent;
+  return std::max(sent, request.digest().size_bytes());
+}
+
 absl::Status Store(DiskStore& store, const reapi::BatchUpdateBlobsRequest::Request& request) {
   absl::StatusOr<blob::Digest> digest = blob::FromProto(request.digest());
   if (!digest.ok()) return digest.status();
-  if (request.compressor() != reapi::Compressor::IDENTITY) {
-    return absl::InvalidArgumentError("this server accepts no compressed blobs");
+  if (request.compressor() == reapi::Compressor::IDENTITY) {
+    return store.WriteAll(*digest, request.data());
   }
-  return store.WriteAll(*digest, request.data());
+  if (request.compressor() != reapi::Compressor::ZSTD) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("compressor ", request.compressor(), " is not supported; use zstd or none"));
+  }
+  absl::StatusOr<std::string> bytes = ZstdDecode(request.data(), digest->size_bytes);
+  if (!bytes.ok()) {
+    return absl::Status(bytes.status().code(),
+                        absl::StrCat("blob ", digest->ToString(), ": ", bytes.status().message()));
+  }
+  return store.WriteAll(*digest, *bytes);
 }
 
-absl::Status Load(DiskStore& store, const reapi::Digest& proto, std::string* data) {
-  absl::StatusOr<blob::Digest> digest = blob::FromProto(proto);
+bool AcceptsZstd(const reapi::BatchReadBlobsRequest& request) {
+  const auto& accepted = request.acceptable_compressors();
+  return std::find(accepted.begin(), accepted.end(), reapi::Compressor::ZSTD) != accepted.end();
+}
+
+absl::Status Load(DiskStore& store, bool accepts_zstd,
+                  reapi::BatchReadBlobsResponse::Response* answer) {
+  absl::StatusOr<blob::Digest> digest = blob::FromProto(answer->digest());
   if (!digest.ok()) return digest.status();
   absl::StatusOr<std::string> bytes = store.ReadAll(*digest);
   if (!bytes.ok()) return bytes.status();
-  *data = *std::move(bytes);
+  if (accepts_zstd && bytes->size() >= kMinCompressedBytes) {
+    absl::StatusOr<std::string> compressed = ZstdEncode(*bytes);
+    if (compressed.ok() && compressed->size() < bytes->size() - bytes->size() / 10) {
+      answer->set_data(*std::move(compressed));
+      answer->set_compressor(reapi::Compressor::ZSTD);
+      return absl::OkStatus();
+    }
+  }
+  answer->set_data(*std::move(bytes));
   return absl::OkStatus();
+}
+
+absl::Status CheckCall(const google::protobuf::Message& request, absl::string_view instance,
+                       DigestFunctionField field) {
+  if (absl::Status status = CheckInstanceName(instance); !status.ok()) return status;
+  return RequestedDigestFunction(request, field).status();
 }
 
 }  // namespace
@@ -73,6 +104,9 @@ grpc::ServerUnaryReactor* CasService::FindMissingBlobs(
     grpc::CallbackServerContext* context, const reapi::FindMissingBlobsRequest* request,
     reapi::FindMissingBlobsResponse* response) {
   return RunOnDisk(threads_, context, [this, request, response]() -> absl::Status {
+    absl::Status valid =
+        CheckCall(*request, request->instance_name(), DigestFunctionField::kFindMissingBlobs);
+    if (!valid.ok()) return valid;
     std::vector<blob::Digest> digests;
     digests.reserve(request->blob_digests_size());
     for (const reapi::Digest& proto : request->blob_digests()) {
@@ -93,8 +127,10 @@ grpc::ServerUnaryReactor* CasService::BatchUpdateBlobs(
     grpc::CallbackServerContext* context, const reapi::BatchUpdateBlobsRequest* request,
     reapi::BatchUpdateBlobsResponse* response) {
   return RunOnDisk(threads_, context, [this, request, response]() -> absl::Status {
-    absl::Status fits = CheckBatch(request->requests(),
-                                   [](const auto& part) -> int64_t { return part.data().size(); });
+    absl::Status valid =
+        CheckCall(*request, request->instance_name(), DigestFunctionField::kBatchUpdateBlobs);
+    if (!valid.ok()) return valid;
+    absl::Status fits = CheckBatch(request->requests(), SizeInBatch);
     if (!fits.ok()) return fits;
     for (const auto& part : request->requests()) {
       auto* const answer = response->add_responses();
@@ -109,32 +145,25 @@ grpc::ServerUnaryReactor* CasService::BatchReadBlobs(grpc::CallbackServerContext
                                                      const reapi::BatchReadBlobsRequest* request,
                                                      reapi::BatchReadBlobsResponse* response) {
   return RunOnDisk(threads_, context, [this, request, response]() -> absl::Status {
+    absl::Status valid =
+        CheckCall(*request, request->instance_name(), DigestFunctionField::kBatchReadBlobs);
+    if (!valid.ok()) return valid;
     absl::Status fits =
         CheckBatch(request->digests(), [](const auto& digest) { return digest.size_bytes(); });
     if (!fits.ok()) return fits;
+    const bool accepts_zstd = AcceptsZstd(*request);
     for (const reapi::Digest& digest : request->digests()) {
       auto* const answer = response->add_responses();
       *answer->mutable_digest() = digest;
-      SetStatus(Load(*store_, digest, answer->mutable_data()), answer->mutable_status());
+      SetStatus(Load(*store_, accepts_zstd, answer), answer->mutable_status());
     }
     return absl::OkStatus();
   });
 }
 
-grpc::ServerUnaryReactor* CapabilitiesService::GetCapabilities(
-    grpc::CallbackServerContext* context, const reapi::GetCapabilitiesRequest* /*request*/,
-    reapi::ServerCapabilities* response) {
-  auto* const cache = response->mutable_cache_capabilities();
-  cache->add_digest_function(reapi::DigestFunction::SHA256);
-  cache->mutable_action_cache_update_capabilities()->set_update_enabled(action_cache_writable_);
-  cache->set_max_batch_total_size_bytes(CasService::kMaxBatchBytes);
-  cache->set_symlink_absolute_path_strategy(reapi::SymlinkAbsolutePathStrategy::ALLOWED);
-  response->mutable_low_api_version()->set_major(2);
-  response->mutable_high_api_version()->set_major(2);
-  response->mutable_high_api_version()->set_minor(3);
-  grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  reactor->Finish(grpc::Status::OK);
-  return reactor;
+grpc::ServerWriteReactor<reapi::GetTreeResponse>* CasService::GetTree(
+    grpc::CallbackServerContext* /*context*/, const reapi::GetTreeRequest* request) {
+  return new TreeStream(store_, threads_, &trees_, request);
 }
 
 }  // namespace rally::cas

@@ -5,16 +5,17 @@
 
 #include "build/bazel/remote/execution/v2/remote_execution.grpc.pb.h"
 #include "controller/blob/disk_store.h"
+#include "controller/blob/stream_count.h"
 #include "controller/worker_pool.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/server_callback.h"
 
 namespace rally::cas {
 
-// The unary calls of the Remote Execution API's CAS over a DiskStore. Every instance name sees the
-// same blobs. GetTree, SplitBlob and SpliceBlob are UNIMPLEMENTED.
-// Ownership: store and threads must outlive it, and it the server. Threads: as gRPC calls it; disk
-// work happens on `threads`, and when these have too much of it calls end as UNAVAILABLE.
+// The Remote Execution API's CAS over a DiskStore, plain and compressed by zstd. Every instance
+// name sees the same blobs. SplitBlob and SpliceBlob are UNIMPLEMENTED. Ownership: store and
+// threads must outlive it, and it the server. Threads: as gRPC calls it; disk work happens on
+// `threads`, and when these have too much of it calls end as UNAVAILABLE.
 class CasService
     : public build::bazel::remote::execution::v2::ContentAddressableStorage::CallbackService {
  public:
@@ -24,7 +25,7 @@ class CasService
   static constexpr int kMaxMessageBytes = 16 * 1024 * 1024;
 
   CasService(DiskStore* store, controller::WorkerPool* threads)
-      : store_(store), threads_(threads) {}
+      : store_(store), threads_(threads), trees_(kMaxTrees) {}
 
   grpc::ServerUnaryReactor* FindMissingBlobs(
       grpc::CallbackServerContext* context,
@@ -38,28 +39,17 @@ class CasService
       grpc::CallbackServerContext* context,
       const build::bazel::remote::execution::v2::BatchReadBlobsRequest* request,
       build::bazel::remote::execution::v2::BatchReadBlobsResponse* response) override;
+  grpc::ServerWriteReactor<build::bazel::remote::execution::v2::GetTreeResponse>* GetTree(
+      grpc::CallbackServerContext* context,
+      const build::bazel::remote::execution::v2::GetTreeRequest* request) override;
 
  private:
+  // Each remembers the digests of its directories.
+  static constexpr int kMaxTrees = 64;
+
   DiskStore* const store_;
   controller::WorkerPool* const threads_;
-};
-
-// Says what the CAS can do, which clients ask before anything else.
-// Threads: thread-safe. Blocking: never.
-class CapabilitiesService
-    : public build::bazel::remote::execution::v2::Capabilities::CallbackService {
- public:
-  // Whether clients may write to an ActionCache on the same server.
-  explicit CapabilitiesService(bool action_cache_writable)
-      : action_cache_writable_(action_cache_writable) {}
-
-  grpc::ServerUnaryReactor* GetCapabilities(
-      grpc::CallbackServerContext* context,
-      const build::bazel::remote::execution::v2::GetCapabilitiesRequest* request,
-      build::bazel::remote::execution::v2::ServerCapabilities* response) override;
-
- private:
-  const bool action_cache_writable_;
+  StreamCount trees_;
 };
 
 }  // namespace rally::cas

@@ -3,11 +3,16 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/blob/digest.h"
 
 namespace rally::cas {
+
+// InvalidArgument, saying why, unless calls may carry it: segments that are not empty and not one
+// of the words that follow an instance in resource names. "" is a name as well.
+absl::Status CheckInstanceName(absl::string_view instance);
 
 // What a ByteStream resource name means.
 struct ResourceName {

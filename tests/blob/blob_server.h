@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "controller/blob/action_cache_store.h"
 #include "controller/blob/blob_services.h"
 #include "controller/blob/disk_store.h"
 #include "grpcpp/grpcpp.h"
@@ -21,14 +22,12 @@ class BlobServer {
   BlobServer() {
     std::string pattern = absl::StrCat(::testing::TempDir(), "/blobs_XXXXXX");
     directory_ = mkdtemp(pattern.data());
-    store_ = cas::DiskStore::Open(directory_.string()).value();
-    services_ = std::make_unique<cas::BlobServices>(store_.get());
+    Open();
     Start();
   }
   ~BlobServer() {
     Stop();
-    services_.reset();
-    store_.reset();
+    Close();
     std::filesystem::remove_all(directory_);
   }
 
@@ -44,16 +43,37 @@ class BlobServer {
     server_.reset();
   }
 
+  // As another process that goes on with what the first one left on disk.
+  void Restart() {
+    Stop();
+    Close();
+    Open();
+    Start();
+  }
+
   std::shared_ptr<grpc::Channel> NewChannel() const {
     return grpc::CreateChannel(absl::StrCat("127.0.0.1:", port_),
                                grpc::InsecureChannelCredentials());
   }
   cas::DiskStore& store() { return *store_; }
+  cas::BlobServices& services() { return *services_; }
   const std::filesystem::path& directory() const { return directory_; }
 
  private:
+  void Open() {
+    store_ = cas::DiskStore::Open(directory_.string()).value();
+    results_ = cas::ActionCacheStore::Open((directory_ / "action-cache.db").string(), {}).value();
+    services_ = std::make_unique<cas::BlobServices>(store_.get(), results_.get());
+  }
+  void Close() {
+    services_.reset();
+    results_.reset();
+    store_.reset();
+  }
+
   std::filesystem::path directory_;
   std::unique_ptr<cas::DiskStore> store_;
+  std::unique_ptr<cas::ActionCacheStore> results_;
   std::unique_ptr<cas::BlobServices> services_;
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;

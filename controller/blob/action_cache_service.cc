@@ -1,0 +1,98 @@
+#include "controller/blob/action_cache_service.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/blob/digest_proto.h"
+#include "controller/blob/digest_function.h"
+#include "controller/blob/resource_name.h"
+#include "controller/blob/run_on_disk.h"
+
+namespace rally::cas {
+namespace {
+
+namespace reapi = build::bazel::remote::execution::v2;
+
+template <typename Request>
+absl::StatusOr<blob::Digest> CheckCall(const Request& request, DigestFunctionField field) {
+  if (absl::Status status = CheckInstanceName(request.instance_name()); !status.ok()) return status;
+  const auto function = RequestedDigestFunction(request, field);
+  if (!function.ok()) return function.status();
+  return blob::FromProto(request.action_digest());
+}
+
+// Puts contents within a result as long as there is room; what doesn't fit, or was lost meanwhile,
+// the client reads as a blob.
+class Inliner {
+ public:
+  explicit Inliner(DiskStore* blobs) : blobs_(blobs) {}
+
+  void Inline(const reapi::Digest& proto, std::string* contents) {
+    absl::StatusOr<blob::Digest> digest = blob::FromProto(proto);
+    if (!digest.ok() || digest->size_bytes > room_) return;
+    absl::StatusOr<std::string> bytes = blobs_->ReadAll(*digest);
+    if (!bytes.ok()) return;
+    room_ -= digest->size_bytes;
+    *contents = *std::move(bytes);
+  }
+
+ private:
+  DiskStore* const blobs_;
+  int64_t room_ = ActionCacheService::kMaxInlineBytes;
+};
+
+void InlineWhatWasAsked(const reapi::GetActionResultRequest& request, DiskStore* blobs,
+                        reapi::ActionResult* result) {
+  Inliner inliner(blobs);
+  if (request.inline_stdout() && result->has_stdout_digest()) {
+    inliner.Inline(result->stdout_digest(), result->mutable_stdout_raw());
+  }
+  if (request.inline_stderr() && result->has_stderr_digest()) {
+    inliner.Inline(result->stderr_digest(), result->mutable_stderr_raw());
+  }
+  const auto& wanted = request.inline_output_files();
+  if (wanted.empty()) return;
+  for (reapi::OutputFile& file : *result->mutable_output_files()) {
+    if (std::find(wanted.begin(), wanted.end(), file.path()) != wanted.end()) {
+      inliner.Inline(file.digest(), file.mutable_contents());
+    }
+  }
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* ActionCacheService::GetActionResult(
+    grpc::CallbackServerContext* context, const reapi::GetActionResultRequest* request,
+    reapi::ActionResult* response) {
+  return RunOnDisk(threads_, context, [this, request, response]() -> absl::Status {
+    auto action = CheckCall(*request, DigestFunctionField::kGetActionResult);
+    if (!action.ok()) return action.status();
+    absl::StatusOr<reapi::ActionResult> result = cache_->Get(request->instance_name(), *action);
+    if (!result.ok()) return result.status();
+    *response = *std::move(result);
+    InlineWhatWasAsked(*request, blobs_, response);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* ActionCacheService::UpdateActionResult(
+    grpc::CallbackServerContext* context, const reapi::UpdateActionResultRequest* request,
+    reapi::ActionResult* response) {
+  return RunOnDisk(threads_, context, [this, request, response]() -> absl::Status {
+    auto action = CheckCall(*request, DigestFunctionField::kUpdateActionResult);
+    if (!action.ok()) return action.status();
+    if (cas::ActionCache::IsForStepResults(request->instance_name())) {
+      return absl::PermissionDeniedError(
+          absl::StrCat("instance '", request->instance_name(),
+                       "' holds the results of steps, which the controller alone writes; use "
+                       "another instance name"));
+    }
+    absl::Status status = cache_->Put(request->instance_name(), *action, request->action_result());
+    if (status.ok()) *response = request->action_result();
+    return status;
+  });
+}
+
+}  // namespace rally::cas
