@@ -21,6 +21,7 @@
 #include "controller/blob/blob_services.h"
 #include "controller/blob/disk_store.h"
 #include "controller/blob/local_blob_store.h"
+#include "controller/build_pins.h"
 #include "controller/logs/log_store.h"
 #include "controller/loop/loop.h"
 #include "controller/service/agent_service.h"
@@ -134,7 +135,12 @@ class Controller::Impl : public CommandSink {
     auto folder = DataFolder::Open(options_.data);
     if (!folder.ok()) return folder.status();
     folder_ = *std::move(folder);
-    auto blobs = cas::DiskStore::Open(options_.data + "/blobs");
+    cas::DiskStoreOptions blob_options;
+    blob_options.limits = {options_.blob_bytes, options_.blob_files,
+                           options_.blob_keep_free_percent};
+    blob_options.grace = options_.blob_grace;
+    blob_options.await_pins = true;
+    auto blobs = cas::DiskStore::Open(options_.data + "/blobs", std::move(blob_options));
     if (!blobs.ok()) return blobs.status();
     disk_store_ = *std::move(blobs);
     auto results = cas::ActionCacheStore::Open(options_.data + "/action-cache.db",
@@ -144,6 +150,13 @@ class Controller::Impl : public CommandSink {
     blob_store_ = std::make_unique<cas::LocalBlobStore>(disk_store_.get());
     directories_ =
         std::make_unique<blob::CachingDirectoryReader>(blob_store_.get(), kDirectoryCacheBytes);
+    BuildPins::Parts pins;
+    pins.directories = directories_.get();
+    pins.pin = [this](auto digests) { disk_store_->Pin(digests); };
+    pins.unpin = [this](auto digests) { disk_store_->Unpin(digests); };
+    pins.on_restored = [this] { disk_store_->AllowEviction(); };
+    pins.keep_after_end = options_.keep_workspaces;
+    pins_ = std::make_unique<BuildPins>(std::move(pins));
     auto logs = LogStore::Open(options_.data + "/logs");
     if (!logs.ok()) return logs.status();
     logs_ = *std::move(logs);
@@ -168,6 +181,7 @@ class Controller::Impl : public CommandSink {
     agents_->SetLoop(loop_.get());
     // Only now: the loop's first commands become jobs that post to it.
     loop_->Start();
+    loop_->Query([this](const core::Core& core) { RestorePins(core); });
     return Serve();
   }
 
@@ -194,8 +208,35 @@ class Controller::Impl : public CommandSink {
   void LogEnds(const core::AttemptKey& key, int64_t log_end) override {
     logs_->SetEnd(key, log_end);
   }
+  void NeedsTree(const std::string& build_id, const core::Digest& tree) override {
+    // Agents and old journals can say anything.
+    const auto digest = blob::MakeDigest(tree.hash, tree.size_bytes);
+    if (digest.ok()) pins_->Needs(build_id, *digest);
+  }
+  void BuildEnded(const std::string& build_id) override { pins_->Ended(build_id); }
 
  private:
+  // Loop thread: the trees that builds of before this start need. Of what comes later the pins are
+  // told as it comes.
+  void RestorePins(const core::Core& core) {
+    const absl::Time now = absl::Now();
+    for (const core::Build* build : core.Builds()) {
+      const bool ended = core::IsTerminal(build->status);
+      if (ended && now - build->ended_at > options_.keep_workspaces) continue;
+      const auto need = [&](const core::Digest& tree) {
+        if (!tree.empty()) NeedsTree(build->id, tree);
+      };
+      need(build->context);
+      for (const core::Step& step : build->steps) {
+        need(step.input);
+        need(step.output);
+      }
+      need(build->workspace);
+      if (ended) pins_->Ended(build->id, now - build->ended_at);
+    }
+    pins_->Restored();
+  }
+
   absl::Status Serve() {
     BuildService::Parts parts;
     parts.loop = loop_.get();
@@ -210,8 +251,7 @@ class Controller::Impl : public CommandSink {
     builds_ = std::make_unique<BuildService>(std::move(parts));
     log_service_ =
         std::make_unique<LogService>(LogService::Parts{logs_.get(), loop_.get(), &log_workers_});
-    blob_services_ =
-        std::make_unique<cas::BlobServices>(disk_store_.get(), action_results_.get());
+    blob_services_ = std::make_unique<cas::BlobServices>(disk_store_.get(), action_results_.get());
 
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -255,6 +295,7 @@ class Controller::Impl : public CommandSink {
   std::unique_ptr<cas::ActionCacheStore> action_results_;
   std::unique_ptr<cas::LocalBlobStore> blob_store_;
   std::unique_ptr<blob::CachingDirectoryReader> directories_;
+  std::unique_ptr<BuildPins> pins_;
   std::unique_ptr<LogStore> logs_;
   BuildWatchers watchers_;
   std::unique_ptr<AgentService> agents_;

@@ -97,6 +97,21 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
                      "\"exclusive\"; they run again elsewhere a little later");
   flags::AddDuration(&app, "--unknown-after", &options.unknown_after,
                      "Await the result of a lost step with rerun = \"never\" for this long");
+  app.add_option("--blob-bytes", options.blob_bytes,
+                 "What the blobs may take on the disk, such as 200GB; 0: what the disk has")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
+      ->capture_default_str();
+  app.add_option("--blob-files", options.blob_files,
+                 "How many blobs there may be; 0: as many as the disk has inodes for")
+      ->capture_default_str();
+  app.add_option("--blob-keep-free", options.blob_keep_free_percent,
+                 "Percent of the disk and its inodes that blobs leave to others")
+      ->capture_default_str();
+  flags::AddDuration(&app, "--blob-grace", &options.blob_grace,
+                     "A blob stays for this long after it was uploaded or asked for");
+  flags::AddDuration(&app, "--keep-workspaces", &options.keep_workspaces,
+                     "The workspaces of a build stay for this long after its end, and then while "
+                     "there is room");
   app.add_option("--verbs", verbs_file,
                  "TOML file with [images] and [verbs.NAME] over the built-in verbs; the file of "
                  "--config may hold them itself");
@@ -149,6 +164,20 @@ absl::Status Validate(const Options& options) {
     if (value <= absl::ZeroDuration()) {
       return absl::InvalidArgumentError(absl::StrCat(name, " must be greater than zero"));
     }
+  }
+  if (options.blob_bytes < 0 || options.blob_files < 0) {
+    return absl::InvalidArgumentError("--blob-bytes and --blob-files must not be negative");
+  }
+  if (options.blob_keep_free_percent < 0 || options.blob_keep_free_percent > 90) {
+    return absl::InvalidArgumentError("--blob-keep-free must be a percentage from 0 to 90");
+  }
+  if (options.blob_grace < absl::Minutes(1)) {
+    return absl::InvalidArgumentError(
+        "--blob-grace must be at least 1m: whoever was told that a blob is there must have the "
+        "time to refer to it");
+  }
+  if (options.keep_workspaces < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("--keep-workspaces must not be negative");
   }
   if (options.exclusive_lease < 2 * options.heartbeat) {
     return absl::InvalidArgumentError(

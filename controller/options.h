@@ -1,6 +1,7 @@
 #ifndef RALLY_CONTROLLER_OPTIONS_H_
 #define RALLY_CONTROLLER_OPTIONS_H_
 
+#include <cstdint>
 #include <iosfwd>
 #include <optional>
 #include <string>
@@ -25,6 +26,13 @@ struct Options {
   absl::Duration exclusive_lease = absl::Minutes(2);
   // For steps with rerun = "never": how long the result of a lost agent is awaited.
   absl::Duration unknown_after = absl::Minutes(15);
+  // What blobs may take; zero: what the disk has. Of its disk they leave so much free for others.
+  int64_t blob_bytes = 0;
+  int64_t blob_files = 0;
+  int blob_keep_free_percent = 5;
+  // How long a blob surely stays that no build refers to yet, and the trees of a build that ended.
+  absl::Duration blob_grace = absl::Minutes(10);
+  absl::Duration keep_workspaces = absl::Minutes(10);
   // What pipelines may say and mean here.
   pipeline::ParseOptions pipelines;
 };

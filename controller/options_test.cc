@@ -2,6 +2,7 @@
 
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -61,6 +62,30 @@ TEST(OptionsTest, FlagsWinOverTheFile) {
   parsed = Parse({"--config", file, "--lost-after", "2m"});
   ASSERT_TRUE(parsed.options.has_value()) << parsed.err;
   EXPECT_EQ(parsed.options->lost_after, absl::Minutes(2));
+}
+
+TEST(OptionsTest, BlobBudgetsAreSizesAndCounts) {
+  Parsed parsed = Parse({"--insecure"});
+  ASSERT_TRUE(parsed.options.has_value()) << parsed.err;
+  EXPECT_EQ(parsed.options->blob_bytes, 0);
+  EXPECT_EQ(parsed.options->blob_keep_free_percent, 5);
+  const std::string file =
+      ConfigFile("insecure = true\nblob-bytes = \"3GB\"\nblob-grace = \"20m\"\n");
+  parsed = Parse({"--config", file, "--blob-files", "70000", "--keep-workspaces", "1h"});
+  ASSERT_TRUE(parsed.options.has_value()) << parsed.err;
+  EXPECT_EQ(parsed.options->blob_bytes, int64_t{3} << 30);
+  EXPECT_EQ(parsed.options->blob_files, 70000);
+  EXPECT_EQ(parsed.options->blob_grace, absl::Minutes(20));
+  EXPECT_EQ(parsed.options->keep_workspaces, absl::Hours(1));
+  for (const auto& [flag, value] :
+       std::vector<std::pair<std::string, std::string>>{{"--blob-bytes", "much"},
+                                                        {"--blob-files", "-1"},
+                                                        {"--blob-keep-free", "91"},
+                                                        {"--blob-grace", "30s"}}) {
+    parsed = Parse({"--insecure", flag, value});
+    EXPECT_EQ(parsed.exit_code, 2) << flag;
+    EXPECT_THAT(parsed.err, HasSubstr(flag));
+  }
 }
 
 TEST(OptionsTest, VerbsComeFromTheFileOrFromOneOfTheirOwn) {

@@ -1,6 +1,7 @@
 #ifndef RALLY_CONTROLLER_BLOB_BLOB_KEY_H_
 #define RALLY_CONTROLLER_BLOB_BLOB_KEY_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -15,14 +16,14 @@ namespace rally::cas {
 
 // A well-formed digest in 40 bytes, for tables with millions of them. A value.
 struct BlobKey {
-  std::array<uint8_t, 32> hash;
+  std::array<uint8_t, 32> hash = {};
   int64_t size_bytes = 0;
 
-  // The digest must be well-formed.
+  // A digest that isn't well-formed gives the key of no blob.
   static BlobKey Of(const blob::Digest& digest) {
     BlobKey key;
     const std::string bytes = absl::HexStringToBytes(digest.hash);
-    memcpy(key.hash.data(), bytes.data(), key.hash.size());
+    memcpy(key.hash.data(), bytes.data(), std::min(bytes.size(), key.hash.size()));
     key.size_bytes = digest.size_bytes;
     return key;
   }
