@@ -119,13 +119,13 @@ pipeline::Parameters ParametersOf(const v1::SubmitRequest& request, const std::s
 absl::Status CheckIsPossible(const pipeline::Pipeline& pipeline) {
   for (const pipeline::Step& step : pipeline.steps) {
     if (step.secret_envs.empty()) continue;
-    return absl::FailedPreconditionError(
+    return absl::InvalidArgumentError(
         absl::StrCat("step \"", step.id, "\" wants the secret ", step.secret_envs.front(),
                      ", but this controller has no provider of secrets; take \"secretEnvs\" out "
                      "of the step to run the pipeline without it"));
   }
   if (!pipeline.push.empty()) {
-    return absl::FailedPreconditionError(
+    return absl::InvalidArgumentError(
         absl::StrCat("the pipeline pushes ", pipeline.push.front(),
                      ", but this controller can't push images; take \"push\" out to run the steps "
                      "alone"));

@@ -157,13 +157,13 @@ TEST_F(SubmissionTest, WhatTheControllerCannotDoIsRefusedAndNamed) {
       Check(OneStep(
                 "secretEnvs = [\"TOKEN\"]\n[[secrets]]\nakv = \"vault\"\nsecretEnv = \"TOKEN\"\n"))
           .status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   EXPECT_THAT(std::string(status.message()),
               AllOf(HasSubstr("\"s\""), HasSubstr("TOKEN"), HasSubstr("no provider of secrets")));
   v1::SubmitRequest request = OneStep();
   request.set_pipeline("push = [\"reg.example/app:1\"]\n" + request.pipeline());
   status = Check(request).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   EXPECT_THAT(std::string(status.message()),
               AllOf(HasSubstr("reg.example/app:1"), HasSubstr("can't push")));
 }

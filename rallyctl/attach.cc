@@ -11,11 +11,13 @@
 namespace rally::rallyctl {
 
 absl::StatusOr<std::optional<v1::Build>> Attach(Invocation& invocation, Connection& connection,
-                                                const std::string& build_id) {
+                                                const std::string& build_id,
+                                                std::set<std::string> known_warnings) {
   std::unique_ptr<Interrupts> interrupts;
+  LiveView::Options view;
+  view.known_warnings = std::move(known_warnings);
   auto build = Attach(
-      invocation, connection, build_id, LiveView::Options(),
-      [&interrupts](BuildFollower* follower) {
+      invocation, connection, build_id, std::move(view), [&interrupts](BuildFollower* follower) {
         interrupts.reset();
         if (follower == nullptr) return;
         interrupts = std::make_unique<Interrupts>([follower](int) { follower->Interrupt(); });

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -14,8 +15,10 @@ namespace rally::rallyctl {
 
 // Shows a build until it has ended, then its summary. Without a value: Ctrl-C left it, and how to
 // come back was said. With -o json the build is printed on standard output at the end.
+// Warnings that are known were said before.
 absl::StatusOr<std::optional<v1::Build>> Attach(Invocation& invocation, Connection& connection,
-                                                const std::string& build_id);
+                                                const std::string& build_id,
+                                                std::set<std::string> known_warnings = {});
 
 // The same for a caller that handles Ctrl-C itself: `on_follower` is given what to interrupt, and
 // null once that is gone. Without a value nothing was said. Of `view_options` the mode, the streams

@@ -43,6 +43,15 @@ std::string PipelineFile::FormatFindings(bool caret) const {
   return findings;
 }
 
+std::set<std::string> PipelineFile::Warnings() const {
+  std::set<std::string> warnings;
+  for (const pipeline::Diagnostic& diagnostic : parsed.diagnostics) {
+    if (diagnostic.severity != pipeline::Severity::kWarning) continue;
+    warnings.insert(pipeline::Format(diagnostic, name, "", /*caret=*/false));
+  }
+  return warnings;
+}
+
 absl::StatusOr<PipelineFile> ReadPipelineText(const std::string& path) {
   PipelineFile file;
   file.name = path == "-" ? "<stdin>" : path;

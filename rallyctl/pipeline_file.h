@@ -1,6 +1,7 @@
 #ifndef RALLY_RALLYCTL_PIPELINE_FILE_H_
 #define RALLY_RALLYCTL_PIPELINE_FILE_H_
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@ struct PipelineFile {
   // Every finding on lines of its own, with the source line and a caret when `caret`. A finding
   // about a file of values has that file's name and line.
   std::string FormatFindings(bool caret) const;
+  // Its warnings, each as the controller words it.
+  std::set<std::string> Warnings() const;
   // The name of the file that a finding is about, and its text when that is at hand.
   const std::string& NameOf(const pipeline::Diagnostic& diagnostic) const;
   absl::string_view TextOf(const pipeline::Diagnostic& diagnostic) const;

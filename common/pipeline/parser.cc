@@ -79,7 +79,12 @@ std::vector<DraftStep> ReadSteps(absl::Span<TomlValue> tables, const StepRules& 
 void ReadPush(const CheckedTable& top, absl::string_view default_registry, Pipeline* pipeline,
               DiagnosticList* diagnostics) {
   const TomlValue* push = top.FindPartly(Key::kPush);
-  if (push == nullptr) return;
+  if (push == nullptr || push->elements.empty()) {
+    // It is put in front of what builds are tagged with, too.
+    const absl::Status status = CheckDefaultRegistry(default_registry);
+    if (!status.ok()) diagnostics->Error(Position(), std::string(status.message()));
+    return;
+  }
   std::vector<std::string> references;
   std::vector<Position> positions;
   for (const TomlValue& element : push->elements) {

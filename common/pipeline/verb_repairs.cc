@@ -148,7 +148,11 @@ class Repair {
     }
     for (const size_t word : build.words) {
       if (!IsGitByHostOnly(args_[word])) continue;
-      Warn(word, absl::StrCat(Quote(args_[word]), " is taken as the git repository ",
+      // Azure DevOps says it by its path, and knows no ".git".
+      Warn(word,
+           absl::StrContains(args_[word], "/_git/")
+               ? absl::StrCat(Quote(args_[word]), " is taken as a git repository")
+               : absl::StrCat(Quote(args_[word]), " is taken as the git repository ",
                               Quote(WithGitSuffix(args_[word])), "; write \".git\" to say so"));
     }
   }

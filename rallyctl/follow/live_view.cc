@@ -271,7 +271,12 @@ void LiveView::Finish(const v1::Build& build, absl::Time now) {
     }
     const bool quiet = options_.mode == ProgressMode::kQuiet;
     if (!quiet || build.status() != v1::BUILD_STATUS_SUCCEEDED) {
-      terminal_->Err(RenderSummary(build, logs, now, !quiet, terminal_->err_colour()));
+      v1::Build news = build;
+      news.clear_warnings();
+      for (const std::string& warning : build.warnings()) {
+        if (options_.known_warnings.count(warning) == 0) news.add_warnings(warning);
+      }
+      terminal_->Err(RenderSummary(news, logs, now, !quiet, terminal_->err_colour()));
     }
     if (!quiet && options_.outlives_us && !build.workspace().hash().empty()) {
       terminal_->Err(absl::StrCat("Its files: rallyctl fetch ", build.id(), " --to DIR\n"));

@@ -2,6 +2,7 @@
 #define RALLY_RALLYCTL_FOLLOW_LIVE_VIEW_H_
 
 #include <deque>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ class LiveView final : public FollowListener {
     std::string server;
     // Whether its files can be fetched from there afterwards, which is said then.
     bool outlives_us = true;
+    // Warnings of the pipeline that were said before the build began, as the controller words them.
+    std::set<std::string> known_warnings;
     // Said when the build begins to be cancelled.
     std::string cancelling_hint;
   };

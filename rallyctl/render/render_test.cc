@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "google/protobuf/text_format.h"
@@ -5,10 +6,15 @@
 #include "rallyctl/render/build_text.h"
 #include "rallyctl/render/json.h"
 #include "rallyctl/render/status_block.h"
+#include "rallyctl/render/summary.h"
 #include "rallyctl/render/text.h"
+#include "rallyctl/render/unseen_steps.h"
 
 namespace rally::rallyctl {
 namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 template <typename Message>
 Message Parse(const std::string& text) {
@@ -286,6 +292,49 @@ TEST(JsonTest, KeepsFieldNamesAndZeroValues) {
   EXPECT_NE(json->find("\"status\": \"BUILD_STATUS_FAILED\""), std::string::npos) << *json;
   EXPECT_NE(json->find("\"exit_code\": 0"), std::string::npos) << *json;
   EXPECT_NE(json->find("\"submitted_at\": \"1970-01-12T13:46:40Z\""), std::string::npos) << *json;
+}
+
+TEST(SummaryTest, AFailedStepIsToldWhoseFilesItDidNotSee) {
+  const auto build = Parse<v1::Build>(R"pb(
+    id: "b1"
+    status: BUILD_STATUS_FAILED
+    steps {
+      id: "clone"
+      status: STEP_STATUS_SUCCEEDED
+      output { hash: "c" }
+    }
+    steps {
+      id: "curling"
+      status: STEP_STATUS_SUCCEEDED
+      output { hash: "d" }
+    }
+    steps {
+      id: "idle"
+      status: STEP_STATUS_SUCCEEDED
+      input { hash: "e" }
+      output { hash: "e" }
+    }
+    steps { id: "mid" status: STEP_STATUS_SUCCEEDED depends_on: "clone" }
+    steps {
+      id: "use"
+      status: STEP_STATUS_FAILED
+      has_exit_code: true
+      exit_code: 1
+      depends_on: "mid"
+    }
+    steps {
+      id: "later"
+      status: STEP_STATUS_SUCCEEDED
+      output { hash: "f" }
+    }
+  )pb");
+  EXPECT_THAT(StepsNotSeenBy(build, 4), ElementsAre("curling"));
+  const std::string text =
+      RenderSummary(build, {{4, {"no such file"}, false}}, absl::UnixEpoch(), false, false);
+  EXPECT_THAT(text,
+              HasSubstr("  no such file\n  not visible here: files of curling; to see them add "
+                        "the step to whenAll\n"));
+  EXPECT_THAT(StepsNotSeenBy(build, 5), ElementsAre("clone", "curling"));
 }
 
 }  // namespace

@@ -1,9 +1,13 @@
 #include "rallyctl/render/summary.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "rallyctl/render/build_text.h"
 #include "rallyctl/render/status_words.h"
 #include "rallyctl/render/text.h"
+#include "rallyctl/render/unseen_steps.h"
 
 namespace rally::rallyctl {
 namespace {
@@ -20,6 +24,22 @@ v1::Build WorthATable(const v1::Build& build) {
     }
   }
   return shorter;
+}
+
+// Only for the first of many: a thousand steps that fail for one reason need it once.
+constexpr int kMaxHints = 5;
+constexpr size_t kMaxNames = 5;
+
+// A step that exited by itself may have missed a file that another step made.
+std::string UnseenStepsHint(const v1::Build& build, int step) {
+  if (build.steps(step).status() != v1::STEP_STATUS_FAILED) return "";
+  std::vector<std::string> unseen = StepsNotSeenBy(build, step);
+  if (unseen.empty()) return "";
+  const size_t more = unseen.size() - std::min(unseen.size(), kMaxNames);
+  unseen.resize(unseen.size() - more);
+  return absl::StrCat("  not visible here: files of ", absl::StrJoin(unseen, ", "),
+                      more > 0 ? absl::StrCat(" and ", more, " more") : "",
+                      "; to see them add the step to whenAll\n");
 }
 
 }  // namespace
@@ -45,10 +65,16 @@ std::string RenderSummary(const v1::Build& build, const std::vector<FailedStepLo
       }
     }
   }
+  int hints = 0;
   for (const FailedStepLog& log : failed) {
     absl::StrAppend(&text, "\n",
                     RenderFailedStep(build.steps(log.step), log.last_lines, log.log_is_longer,
                                      build.id(), colour));
+    if (hints < kMaxHints) {
+      const std::string hint = UnseenStepsHint(build, log.step);
+      if (!hint.empty()) ++hints;
+      text += hint;
+    }
   }
   absl::StrAppend(&text, "\n", RenderVerdict(build, now, colour), "\n");
   return text;

@@ -125,6 +125,7 @@ absl::StatusOr<ExitStatus> RunOn(const LocalFleet& fleet, const Invocation& oute
   if (stop->interrupted()) StopOnInterrupt::Cancel(**connection, response->build_id());
   LiveView::Options view;
   view.outlives_us = false;
+  view.known_warnings = pipeline.Warnings();
   view.cancelling_hint = "Ctrl-C once more kills what still runs";
   auto build = Attach(invocation, **connection, response->build_id(), view,
                       [stop](BuildFollower* follower) { stop->SetFollower(follower); });
