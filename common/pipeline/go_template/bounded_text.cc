@@ -18,6 +18,10 @@ bool BoundedText::Refuse(size_t bytes) {
   return status_.ok();
 }
 
+void BoundedText::Charge(size_t bytes) {
+  if (status_.ok()) status_ = budget_->Charge(bytes);
+}
+
 void BoundedText::Fail(absl::Status status) {
   if (status_.ok()) status_ = std::move(status);
 }

@@ -37,6 +37,9 @@ class BoundedText {
   // As AppendText of value_text.h.
   void AppendValue(const Value& value);
 
+  // As Budget::Charge, for work that leaves no bytes behind.
+  void Charge(size_t bytes);
+
   // The function found something wrong with its arguments.
   void Fail(absl::Status status);
 

@@ -30,7 +30,12 @@ class Budget {
     return total_steps_ > kMaxTotalSteps || total_bytes_ > kMaxTotalBytes;
   }
 
-  // One step that touches `bytes` bytes (or as many elements of a list).
+  // What it takes, in bytes of Charge, to decode a character, and to visit an element of a list or
+  // map, even when nothing is made of it.
+  static constexpr size_t kCharacterCost = 16;
+  static constexpr size_t kElementCost = 64;
+
+  // One step that touches `bytes` bytes.
   absl::Status Charge(size_t bytes = 0);
 
   // `bytes` more of a string that has `size` bytes so far; before they are appended.

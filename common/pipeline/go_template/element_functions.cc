@@ -59,7 +59,8 @@ absl::StatusOr<Value> IndexAll(Arguments arguments, Budget* budget) {
   Value value = arguments[0];
   if (value.is_nil()) return WrongKind("a list, map or string", value);
   for (const Value& key : arguments.subspan(1)) {
-    if (absl::Status charged = budget->Charge(); !charged.ok()) return charged;
+    const size_t size = key.is_string() ? key.AsString().size() : 0;
+    if (absl::Status charged = budget->Charge(size); !charged.ok()) return charged;
     absl::StatusOr<Value> element = ElementOf(value, key);
     if (!element.ok()) return element.status();
     value = *std::move(element);

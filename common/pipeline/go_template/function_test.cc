@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/pipeline/go_template/budget.h"
 #include "common/pipeline/go_template/render.h"
@@ -101,6 +102,32 @@ TEST(FunctionTest, WorkIsCharged) {
     EXPECT_THAT(RenderedForTest(text), HasSubstr("steps")) << text;
     // Generous for sanitizers: without a charge each of these takes minutes, or all memory.
     EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20)) << text;
+  }
+}
+
+// Functions that leave next to nothing of all that they look at.
+TEST(FunctionTest, WorkWithoutResultsIsCharged) {
+  for (const std::string call : {
+           "trim $blanks",
+           "trimAll \" \" $blanks",
+           "nospace $blanks",
+           "replace \" \" \"\" $blanks",
+           "js $blanks",
+           "regexReplaceAll \" *\" $blanks \"\"",
+           "hasKey $.Values.map $blanks",
+           "index $.Values.map $blanks",
+           "join \"\" $empties",
+           "toString $empties",
+           "toJson $empties",
+           "printf \"%s\" $empties",
+       }) {
+    Budget budget;
+    const std::string text = absl::StrCat(
+        R"({{ $blanks := repeat 60000 " " }}{{ $empties := splitList "," (repeat 20000 ",") }})",
+        R"({{ range splitList "" (repeat 5000 "x") }}{{ $y := )", call, " }}{{ end }}");
+    const Rendered rendered = Render(text, DataForTest(), &budget);
+    ASSERT_TRUE(rendered.error.has_value()) << call;
+    EXPECT_EQ(rendered.error->message, "the template takes more than 100000 steps") << call;
   }
 }
 

@@ -65,6 +65,7 @@ void AppendJsonFloat(double value, BoundedText* text) {
     text->Fail(absl::InvalidArgumentError("has a float that JSON cannot write"));
     return;
   }
+  text->Charge(0);
   constexpr double kLeastFixed = 1e-6;
   constexpr double kLeastScientific = 1e21;
   const double size = std::fabs(value);
@@ -91,6 +92,7 @@ void AppendJson(const Value& value, BoundedText* text) {
       AppendJsonString(value.AsString(), text);
       break;
     case Value::Kind::kList: {
+      text->Charge(value.AsList().size() * Budget::kElementCost);
       absl::string_view separator = "[";
       for (const Value& element : value.AsList()) {
         text->Append(separator);
@@ -102,6 +104,7 @@ void AppendJson(const Value& value, BoundedText* text) {
       break;
     }
     case Value::Kind::kMap: {
+      text->Charge(value.AsMap().size() * Budget::kElementCost);
       absl::string_view separator = "{";
       for (const auto& [key, element] : value.AsMap()) {
         text->Append(separator);

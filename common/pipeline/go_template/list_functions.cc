@@ -58,6 +58,7 @@ absl::StatusOr<Value> Join(Arguments arguments, Budget* budget) {
     joined.AppendValue(arguments[1]);
     return joined.Finish();
   }
+  joined.Charge(arguments[1].AsList().size() * Budget::kElementCost);
   bool first = true;
   for (const Value& element : arguments[1].AsList()) {
     if (!first) joined.Append(*separator);
@@ -169,12 +170,13 @@ absl::StatusOr<Value> Dict(Arguments arguments, Budget* budget) {
 }
 
 // hasKey MAP KEY. A missing map has none.
-absl::StatusOr<Value> HasKey(Arguments arguments, Budget*) {
+absl::StatusOr<Value> HasKey(Arguments arguments, Budget* budget) {
   if (arguments[0].is_nil()) return Value(false);
   const absl::StatusOr<const Value::Map*> map = MapArgument(arguments[0]);
   if (!map.ok()) return map.status();
   const absl::StatusOr<absl::string_view> key = StringArgument(arguments[1]);
   if (!key.ok()) return key.status();
+  if (absl::Status charged = budget->Charge(key->size()); !charged.ok()) return charged;
   return Value((*map)->find(*key) != (*map)->end());
 }
 

@@ -79,6 +79,7 @@ void EscapeHtml(absl::string_view text, BoundedText* out) {
 }
 
 void EscapeJs(absl::string_view text, BoundedText* out) {
+  out->Charge(Budget::kCharacterCost * text.size());
   constexpr absl::string_view kAsNumber = "<>&=";
   constexpr absl::string_view kAfterBackslash = "\\'\"";
   while (!text.empty() && !out->failed()) {

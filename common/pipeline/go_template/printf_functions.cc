@@ -124,6 +124,7 @@ void AppendArgument(const Value& value, const Directive& directive, Budget* budg
     case Value::Kind::kList: {
       shown = verb != 'v' || !directive.sharp;  // "%#v" shows types, which templates don't have.
       if (!shown) break;
+      out->Charge(value.AsList().size() * Budget::kElementCost);
       absl::string_view separator = "[";
       for (const Value& element : value.AsList()) {
         out->Append(separator);
@@ -137,6 +138,7 @@ void AppendArgument(const Value& value, const Directive& directive, Budget* budg
     case Value::Kind::kMap: {
       shown = verb != 'v' || !directive.sharp;
       if (!shown) break;
+      out->Charge(value.AsMap().size() * Budget::kElementCost);
       absl::string_view separator = "map[";
       for (const auto& [key, element] : value.AsMap()) {
         out->Append(separator);

@@ -25,6 +25,8 @@ constexpr int64_t kMaxMemoryBytes = int64_t{1} << 20;
 // Counted in bytes of Budget::Charge: what compiling costs at least, and for each instruction.
 constexpr size_t kCompileCost = 16 << 10;
 constexpr size_t kInstructionCost = 256;
+// To find where a match begins and ends, in searches that only say whether there is one.
+constexpr size_t kPlaceCost = 4;
 // What it costs to find out that an expression takes too much memory.
 constexpr size_t kTooLargeCost = size_t{20} << 20;
 
@@ -62,8 +64,8 @@ absl::Status CheckCompiled(const RE2& regex, absl::string_view text, Budget* bud
 }
 
 // A search touches each byte once, and in the worst case each instruction for each byte.
-absl::Status ChargeSearch(const RE2& regex, size_t bytes, Budget* budget) {
-  return budget->Charge(bytes * (2 + static_cast<size_t>(regex.ProgramSize())));
+size_t SearchCost(const RE2& regex, size_t bytes) {
+  return bytes * (2 + static_cast<size_t>(regex.ProgramSize()));
 }
 
 // regexMatch EXPRESSION TEXT
@@ -76,7 +78,7 @@ absl::StatusOr<Value> RegexMatch(Arguments arguments, Budget* budget) {
   }
   const RE2 regex(Piece(expression), Options());
   if (absl::Status usable = CheckCompiled(regex, expression, budget); !usable.ok()) return usable;
-  if (absl::Status charged = ChargeSearch(regex, text.size(), budget); !charged.ok()) {
+  if (absl::Status charged = budget->Charge(SearchCost(regex, text.size())); !charged.ok()) {
     return charged;
   }
   return Value(RE2::PartialMatch(Piece(text), regex));
@@ -161,10 +163,8 @@ absl::StatusOr<Value> RegexReplaceAll(Arguments arguments, Budget* budget) {
   size_t search_at = 0;
   size_t copied_to = 0;
   while (search_at <= text.size() && !replaced.failed()) {
-    if (absl::Status charged = ChargeSearch(regex, text.size() - search_at, budget);
-        !charged.ok()) {
-      return charged;
-    }
+    const size_t cost = kPlaceCost * SearchCost(regex, text.size() - search_at);
+    if (absl::Status charged = budget->Charge(cost); !charged.ok()) return charged;
     if (!regex.Match(Piece(text), search_at, text.size(), RE2::UNANCHORED, match.data(),
                      static_cast<int>(match.size()))) {
       break;

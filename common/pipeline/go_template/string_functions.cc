@@ -19,6 +19,8 @@ namespace {
 
 // A byte that is searched, in bytes that are only copied.
 constexpr size_t kSearchCost = 4;
+// A byte that may be replaced, or of a character that is trimmed.
+constexpr size_t kReplaceCost = Budget::kCharacterCost;
 
 absl::StatusOr<Value> MapCharacters(Arguments arguments, Budget* budget,
                                     char32_t (*map)(char32_t)) {
@@ -74,6 +76,9 @@ absl::string_view TrimCharacters(absl::string_view text, Predicate is_trimmed) {
 absl::StatusOr<Value> Trim(Arguments arguments, Budget* budget) {
   const absl::StatusOr<absl::string_view> text = StringArgument(arguments[0]);
   if (!text.ok()) return text.status();
+  if (absl::Status charged = budget->Charge(kReplaceCost * text->size()); !charged.ok()) {
+    return charged;
+  }
   return NewString(TrimCharacters(*text, IsSpace), budget);
 }
 
@@ -82,7 +87,8 @@ absl::StatusOr<Value> TrimAll(Arguments arguments, Budget* budget) {
   const auto strings = StringArguments<2>(arguments);
   if (!strings.ok()) return strings.status();
   const auto [characters, text] = *strings;
-  if (absl::Status charged = budget->Charge(4 * characters.size() + text.size()); !charged.ok()) {
+  if (absl::Status charged = budget->Charge(kReplaceCost * (characters.size() + text.size()));
+      !charged.ok()) {
     return charged;
   }
   std::u32string trimmed;
@@ -155,6 +161,9 @@ absl::StatusOr<Value> Repeat(Arguments arguments, Budget* budget) {
   if (*count < 0) return absl::InvalidArgumentError(absl::StrCat("has a negative count: ", *count));
   BoundedText repeated(budget);
   if (text->empty()) return repeated.Finish();
+  // Too much is refused before anything is made.
+  const auto most = static_cast<int64_t>(Budget::kMaxStringBytes / text->size());
+  if (*count > most && !repeated.Fits(Budget::kMaxStringBytes + 1)) return repeated.Finish();
   for (int64_t i = 0; i < *count && !repeated.failed(); ++i) repeated.Append(*text);
   return repeated.Finish();
 }
@@ -164,8 +173,9 @@ absl::StatusOr<Value> Replace(Arguments arguments, Budget* budget) {
   const auto strings = StringArguments<3>(arguments);
   if (!strings.ok()) return strings.status();
   auto [old_text, new_text, text] = *strings;
-  if (absl::Status charged = budget->Charge(kSearchCost * text.size()); !charged.ok())
+  if (absl::Status charged = budget->Charge(kReplaceCost * text.size()); !charged.ok()) {
     return charged;
+  }
   BoundedText replaced(budget);
   while (!replaced.failed()) {
     if (old_text.empty()) {
@@ -189,6 +199,7 @@ absl::StatusOr<Value> NoSpace(Arguments arguments, Budget* budget) {
   const absl::StatusOr<absl::string_view> text = StringArgument(arguments[0]);
   if (!text.ok()) return text.status();
   BoundedText kept(budget);
+  kept.Charge(kReplaceCost * text->size());
   for (absl::string_view rest = *text; !rest.empty() && !kept.failed();) {
     const Utf8Character character = FirstCharacter(rest);
     if (!IsSpace(character.code)) kept.Append(rest.substr(0, character.size));

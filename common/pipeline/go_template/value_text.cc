@@ -12,8 +12,12 @@ absl::Status Append(absl::string_view piece, Budget* budget, std::string* text) 
   return fits;
 }
 
+// What finding the fewest digits takes, in bytes of Budget::Charge.
+constexpr size_t kFloatCost = 512;
+
 absl::Status AppendList(const Value::List& list, Budget* budget, std::string* text) {
-  absl::Status status = Append("[", budget, text);
+  absl::Status status = budget->Charge(list.size() * Budget::kElementCost);
+  if (status.ok()) status = Append("[", budget, text);
   bool first = true;
   for (const Value& element : list) {
     if (status.ok() && !first) status = Append(" ", budget, text);
@@ -25,7 +29,8 @@ absl::Status AppendList(const Value::List& list, Budget* budget, std::string* te
 }
 
 absl::Status AppendMap(const Value::Map& map, Budget* budget, std::string* text) {
-  absl::Status status = Append("map[", budget, text);
+  absl::Status status = budget->Charge(map.size() * Budget::kElementCost);
+  if (status.ok()) status = Append("map[", budget, text);
   bool first = true;
   for (const auto& [key, element] : map) {
     if (status.ok() && !first) status = Append(" ", budget, text);
@@ -49,6 +54,7 @@ absl::Status AppendText(const Value& value, Budget* budget, std::string* text) {
     case Value::Kind::kInt:
       return Append(absl::AlphaNum(value.AsInt()).Piece(), budget, text);
     case Value::Kind::kFloat:
+      if (absl::Status charged = budget->Charge(kFloatCost); !charged.ok()) return charged;
       return Append(FloatText(value.AsFloat(), 'g', kShortest), budget, text);
     case Value::Kind::kString:
       return Append(value.AsString(), budget, text);
