@@ -1,5 +1,6 @@
 #include "controller/blob/resource_name.h"
 
+#include <random>
 #include <string>
 #include <vector>
 
@@ -101,6 +102,106 @@ TEST(ResourceNameTest, RefusedWriteNames) {
            "uploads/u/blobs/blake3/" + kBlob,
        }) {
     EXPECT_EQ(ParseWriteName(name).status().code(), absl::StatusCode::kInvalidArgument) << name;
+  }
+}
+
+TEST(ResourceNameTest, InstanceNames) {
+  for (const std::string& name : std::vector<std::string>{"", "main", "team/a", "a.b/c_d-e",
+                                                          "Blobs", "blobsx", " ", "\xc3\xa4"}) {
+    EXPECT_EQ(CheckInstanceName(name), absl::OkStatus()) << name;
+  }
+  for (const std::string& name : std::vector<std::string>{
+           "/", "/a", "a/", "a//b", "blobs", "a/uploads", "actions/a", "a/actionResults/b",
+           "operations", "capabilities", "compressed-blobs", std::string(1025, 'i')}) {
+    const absl::Status status = CheckInstanceName(name);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << name;
+    EXPECT_THAT(status.message(), HasSubstr("instance name"));
+    EXPECT_LT(status.message().size(), 400u);
+  }
+}
+
+// Whatever a parser takes must be written in one way only, or one blob had several names.
+void ExpectSound(const std::string& name, bool upload) {
+  const auto parsed = upload ? ParseWriteName(name) : ParseReadName(name);
+  if (!parsed.ok()) {
+    EXPECT_EQ(parsed.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_LT(parsed.status().message().size(), 1'500u);
+    return;
+  }
+  EXPECT_TRUE(blob::IsValidHash(parsed->digest.hash)) << name;
+  EXPECT_GE(parsed->digest.size_bytes, 0) << name;
+  EXPECT_EQ(CheckInstanceName(parsed->instance), absl::OkStatus()) << name;
+  const std::string tail = absl::StrCat(
+      parsed->compressor.empty() ? "blobs/"
+                                 : absl::StrCat("compressed-blobs/", parsed->compressor, "/"),
+      parsed->digest.ToString());
+  const std::string head = parsed->instance.empty() ? "" : parsed->instance + "/";
+  if (upload) {
+    EXPECT_EQ(name.rfind(head + "uploads/", 0), 0u) << name;
+    EXPECT_NE(name.find("/" + tail), std::string::npos) << name;
+  } else {
+    EXPECT_EQ(name, head + tail);
+  }
+}
+
+TEST(ResourceNameTest, HostileNames) {
+  std::mt19937 random(4);
+  const std::vector<std::string> words = {"blobs",
+                                          "uploads",
+                                          "compressed-blobs",
+                                          "zstd",
+                                          "deflate",
+                                          "",
+                                          ".",
+                                          "..",
+                                          "a",
+                                          "rally",
+                                          "actions",
+                                          "sha256",
+                                          "blake3",
+                                          kHash,
+                                          kHash,
+                                          kHash.substr(1),
+                                          kHash + "0",
+                                          std::string(64, 'F'),
+                                          "0",
+                                          "3",
+                                          "3",
+                                          "-3",
+                                          "+3",
+                                          "03",
+                                          "3 ",
+                                          "9223372036854775807",
+                                          "9223372036854775808",
+                                          std::string(1, '\0'),
+                                          "\xff\xfe",
+                                          "%2e%2e",
+                                          "blobs\n",
+                                          "BLOBS"};
+  int parsed = 0;
+  for (int round = 0; round < 200'000; ++round) {
+    std::string name;
+    // Most begin like real ones.
+    static const std::string kBeginnings[] = {"", "blobs/", "uploads/u/blobs/",
+                                              "blobs/" + kHash + "/",
+                                              "a/uploads/u/compressed-blobs/zstd/" + kHash + "/"};
+    name = kBeginnings[random() % 5];
+    for (int count = random() % 7; count >= 0; --count) {
+      absl::StrAppend(&name, words[random() % words.size()], count == 0 ? "" : "/");
+    }
+    if (random() % 20 == 0 && !name.empty()) {
+      name[random() % name.size()] = static_cast<char>(random());
+    }
+    ExpectSound(name, false);
+    ExpectSound(name, true);
+    parsed += ParseReadName(name).ok() || ParseWriteName(name).ok();
+  }
+  EXPECT_GT(parsed, 1'000) << "else it tests nothing";
+  for (int round = 0; round < 20'000; ++round) {
+    std::string name(random() % 200, '\0');
+    for (char& c : name) c = static_cast<char>(random());
+    ExpectSound(name, false);
+    ExpectSound(name, true);
   }
 }
 
