@@ -195,7 +195,8 @@ bool BlobFiles::Quarantine(const Digest& digest, int fd) {
   if (keep && renameat(ShardFd(digest), name.c_str(), quarantine_fd_, kept.c_str()) == 0) {
     return true;
   }
-  return unlinkat(ShardFd(digest), name.c_str(), 0) == 0;
+  const int flags = S_ISDIR(damaged.st_mode) ? AT_REMOVEDIR : 0;
+  return unlinkat(ShardFd(digest), name.c_str(), flags) == 0;
 }
 
 bool BlobFiles::QuarantineByName(const Digest& digest) {
