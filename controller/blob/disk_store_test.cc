@@ -1,7 +1,6 @@
 #include "controller/blob/disk_store.h"
 
 #include <fcntl.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,7 +11,6 @@
 #include <thread>
 #include <vector>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "controller/blob/local_blob_store.h"
 #include "gmock/gmock.h"
@@ -271,32 +269,6 @@ TEST_F(DiskStoreTest, OpenSaysWhatIsWrong) {
   const auto opened = DiskStore::Open((root_ / "file/store").string());
   EXPECT_FALSE(opened.ok());
   EXPECT_THAT(opened.status().message(), HasSubstr("file/store"));
-}
-
-// A filesystem of 1 MiB, which needs root.
-TEST_F(DiskStoreTest, FullDiskIsResourceExhaustedAndLeavesNoTemporaryFile) {
-  const fs::path mount_point = root_ / "small";
-  fs::create_directory(mount_point);
-  if (mount("tmpfs", mount_point.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=0700") !=
-      0) {
-    GTEST_SKIP() << "mounting a tmpfs is not allowed here";
-  }
-  const absl::Cleanup unmount = [&] { umount2(mount_point.c_str(), MNT_DETACH); };
-  {
-    auto small = DiskStore::Open((mount_point / "store").string());
-    ASSERT_EQ(small.status(), absl::OkStatus());
-    const std::string fits(500'000, 'a');
-    const std::string too_big(2'000'000, 'b');
-    ASSERT_EQ((*small)->WriteAll(DigestOf(fits), fits), absl::OkStatus());
-    const absl::Status full = (*small)->WriteAll(DigestOf(too_big), too_big);
-    EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
-    EXPECT_THAT(full.message(), HasSubstr("the blob store is full"));
-    EXPECT_THAT(full.message(), HasSubstr(DigestOf(too_big).hash));
-    // What the failed upload took is free again, and what was there is unharmed.
-    const std::string also_fits(400'000, 'c');
-    EXPECT_EQ((*small)->WriteAll(DigestOf(also_fits), also_fits), absl::OkStatus());
-    EXPECT_EQ((*small)->ReadAll(DigestOf(fits)).value(), fits);
-  }
 }
 
 TEST_F(DiskStoreTest, LocalBlobStoreTakesFiles) {
