@@ -82,6 +82,11 @@ absl::Status UploadStream::Begin() {
   blob_ = *std::move(earlier);
   if (blob_ != nullptr) return absl::OkStatus();  // It goes on.
   auto begun = IncomingBlob::Begin(parts_->store, digest, *compression);
+  if (absl::IsResourceExhausted(begun.status()) && parts_->partial_uploads.suspended() > 0) {
+    // What others left half done holds the room that their whole blobs would need.
+    parts_->partial_uploads.DropSuspended();
+    begun = IncomingBlob::Begin(parts_->store, digest, *compression);
+  }
   if (!begun.ok()) return begun.status();
   blob_ = *std::move(begun);
   return absl::OkStatus();
@@ -116,7 +121,6 @@ void UploadStream::Fail(const absl::Status& status) {
   // What came can't become the blob any more. The client's next try may be here before OnDone.
   Unregister();
   blob_.reset();
-  // What others left half done takes the room that whole blobs need.
   if (absl::IsResourceExhausted(status)) parts_->partial_uploads.DropSuspended();
   Finish(rpc::ToGrpc(status));
 }

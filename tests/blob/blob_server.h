@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "controller/blob/action_cache_store.h"
@@ -19,7 +20,13 @@ namespace rally::testing {
 // Threads: construct and destroy on one. Blocking: both, a little.
 class BlobServer {
  public:
-  BlobServer() {
+  struct Options {
+    cas::DiskStoreOptions store;
+    cas::BlobServices::Options services;
+  };
+
+  BlobServer() : BlobServer(Options()) {}
+  explicit BlobServer(Options options) : options_(std::move(options)) {
     std::string pattern = absl::StrCat(::testing::TempDir(), "/blobs_XXXXXX");
     directory_ = mkdtemp(pattern.data());
     Open();
@@ -61,9 +68,10 @@ class BlobServer {
 
  private:
   void Open() {
-    store_ = cas::DiskStore::Open(directory_.string()).value();
+    store_ = cas::DiskStore::Open(directory_.string(), options_.store).value();
     results_ = cas::ActionCacheStore::Open((directory_ / "action-cache.db").string(), {}).value();
-    services_ = std::make_unique<cas::BlobServices>(store_.get(), results_.get());
+    services_ =
+        std::make_unique<cas::BlobServices>(store_.get(), results_.get(), options_.services);
   }
   void Close() {
     services_.reset();
@@ -71,6 +79,7 @@ class BlobServer {
     store_.reset();
   }
 
+  const Options options_;
   std::filesystem::path directory_;
   std::unique_ptr<cas::DiskStore> store_;
   std::unique_ptr<cas::ActionCacheStore> results_;

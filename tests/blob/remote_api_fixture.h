@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -24,6 +25,9 @@ class Context : public grpc::ClientContext {
 // A blob service as any client of the Remote Execution API sees it.
 class RemoteApiTest : public ::testing::Test {
  protected:
+  RemoteApiTest() = default;
+  explicit RemoteApiTest(BlobServer::Options options) : server_(std::move(options)) {}
+
   blob::Digest Put(const std::string& bytes) {
     EXPECT_EQ(server_.store().WriteAll(blob::DigestOf(bytes), bytes), absl::OkStatus());
     return blob::DigestOf(bytes);
