@@ -20,6 +20,12 @@ INSTANTIATE_TEST_SUITE_P(
                   "image = \"i\"\nwhenAll = [\"complie\"]\n",
                   {"7:12: step \"t\" waits for \"complie\", which is not a step; did you mean "
                    "\"compile\"?"}},
+        ErrorCase{"misspelt_id_is_no_unknown_step",
+                  "[[step]]\nId = \"compile\"\nimage = \"i\"\n[[step]]\nid = \"t\"\n"
+                  "image = \"i\"\nwhenAll = [\"compile\", \"nope\"]\n",
+                  {"1:1: [[step]] number 1 has no \"id\"",
+                   "2:6: unknown key \"Id\" in [[step]]; did you mean \"id\"?",
+                   "7:23: step \"t\" waits for \"nope\", which is not a step"}},
         ErrorCase{"root",
                   InThirdStep("whenAll = [\"root\"]"),
                   {"10:12: step \"c\" waits for \"root\", which is not a step; did you mean "

@@ -134,6 +134,9 @@ CheckedTable CheckKeys(KeyLevel level, TomlValue* table, StringRenderer* rendere
       const KeySpec* meant = FindKey(SuggestKey(entry.key, level), level);
       if (meant != nullptr && meant->key != Key::kId) {
         checked.refused_[static_cast<int>(meant->key)] = true;
+      } else if (meant != nullptr && value.type == TomlType::kString &&
+                 renderer->Render(entry.key, StringRenderer::kNoIndex, &value)) {
+        checked.misspelt_id_ = &value;
       }
       continue;
     }

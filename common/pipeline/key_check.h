@@ -30,6 +30,10 @@ class CheckedTable {
   // absence must not be reported as well.
   bool WasRefused(Key key) const { return refused_[static_cast<int>(key)]; }
 
+  // The string of a key that was meant to be "id", but isn't; null when there is none. Where others
+  // name the step, they make no second mistake.
+  const TomlValue* misspelt_id() const { return misspelt_id_; }
+
   // The tables of an array of tables, to be checked themselves; none when it is absent or refused.
   absl::Span<TomlValue> Tables(Key key) const {
     TomlValue* value = values_[static_cast<int>(key)];
@@ -42,6 +46,7 @@ class CheckedTable {
 
   std::array<TomlValue*, kKeyCount> values_ = {};
   std::array<bool, kKeyCount> refused_ = {};
+  const TomlValue* misspelt_id_ = nullptr;
 };
 
 // Of an element of an array that FindPartly gave.

@@ -158,6 +158,7 @@ constexpr Habit kHabits[] = {
     {"command", Key::kArgs},      {"name", Key::kId},
     {"cwd", Key::kWorkDir},       {"environment", Key::kEnvs},
     {"secret", Key::kSecrets},    {"entrypoint", Key::kEntryPoint},
+    {"env", Key::kSecretEnv},     {"vault", Key::kAkv},
 };
 
 }  // namespace

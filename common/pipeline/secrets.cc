@@ -72,11 +72,14 @@ void DeclaredSecrets::Read(const CheckedTable& keys, Position header,
   } else {
     secret.env = EnvFromName(address.name);
     if (secret.env.empty()) {
+      // It may be meant to be the one that a step asks for.
+      names_are_known_ = false;
       diagnostics->Error(header, "[[secrets]] needs a secretEnv");
       return;
     }
     position = akv->position;
     if (!IsEnvName(secret.env)) {
+      names_are_known_ = false;
       diagnostics->Error(header, absl::StrCat("[[secrets]] needs a secretEnv: ", Quote(secret.env),
                                               " can't be the name of an environment variable"));
       return;

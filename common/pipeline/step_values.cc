@@ -199,6 +199,10 @@ void ReadStepId(int number, DraftStep* draft, DiagnosticList* diagnostics) {
   const TomlValue* id = draft->keys.Find(Key::kId);
   if (id == nullptr) {
     diagnostics->Error(draft->header, absl::StrCat("[[step]] number ", number, " has no \"id\""));
+    if (const TomlValue* misspelt = draft->keys.misspelt_id()) {
+      draft->id_position = misspelt->position;
+      draft->step.id = misspelt->string;
+    }
     return;
   }
   draft->id_position = id->position;
