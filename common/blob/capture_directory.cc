@@ -14,12 +14,14 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/blob/file_digest.h"
 #include "common/blob/ignore_files.h"
 #include "common/blob/open_beneath.h"
 #include "common/blob/run_in_parallel.h"
 #include "common/blob/stat_cache.h"
+#include "google/protobuf/arena.h"
 
 namespace rally::blob {
 namespace {
@@ -92,7 +94,7 @@ class Capture {
   };
   struct FoundDirectory {
     Found found;
-    Directory message;
+    Directory* message;  // In the arena: a tree has many small parts.
   };
   struct FoundFile {
     Found found;
@@ -105,13 +107,14 @@ class Capture {
   absl::Status ReadDirectory(int depth, Found found) {
     const std::string path = found.path;
     const size_t index = directories_.size();
-    directories_.push_back({std::move(found), Directory()});
+    directories_.push_back(
+        {std::move(found), google::protobuf::Arena::CreateMessage<Directory>(&arena_)});
     absl::StatusOr<FileDescriptor> fd = OpenBeneath(root_fd_->get(), path, O_RDONLY | O_DIRECTORY);
     if (!fd.ok()) return fd.status();
     struct stat st;
     if (fstat(fd->get(), &st) != 0) return ErrnoStatus(errno, absl::StrCat("stat ", Shown(path)));
     SetDirectoryProperties(st.st_mode, absl::TimeFromTimespec(st.st_mtim),
-                           &directories_[index].message);
+                           directories_[index].message);
     absl::StatusOr<std::vector<std::string>> names = ListNames(fd->get(), path);
     if (!names.ok()) return names.status();
     // As in git, a symlink of that name isn't one.
@@ -214,7 +217,7 @@ class Capture {
       return absl::InvalidArgumentError(absl::StrCat(
           "can't store ", Shown(found.path), ": its target is not UTF-8; rename or remove it"));
     }
-    *directories_[found.parent].message.add_symlinks() = MakeSymlinkNode(found.name(), target);
+    *directories_[found.parent].message->add_symlinks() = MakeSymlinkNode(found.name(), target);
     ++tree_.symlink_count;
     return absl::OkStatus();
   }
@@ -234,11 +237,21 @@ class Capture {
                             : std::max(1u, std::thread::hardware_concurrency());
     // Big files first would balance better, but small parts do well enough.
     const size_t parts = (unknown.size() + kFilesPerPart - 1) / kFilesPerPart;
+    absl::Mutex mutex;
+    int64_t files = 0, bytes = 0;
     absl::Status hashed = RunInParallel(parts, threads, [&](size_t part) -> absl::Status {
-      const size_t end = std::min(unknown.size(), (part + 1) * kFilesPerPart);
-      for (size_t i = part * kFilesPerPart; i < end; ++i) {
+      const size_t begin = part * kFilesPerPart;
+      const size_t end = std::min(unknown.size(), begin + kFilesPerPart);
+      int64_t part_bytes = 0;
+      for (size_t i = begin; i < end; ++i) {
         if (absl::Status s = HashFile(unknown[i]); !s.ok()) return s;
+        part_bytes += unknown[i]->digest.size_bytes;
       }
+      if (!options_.on_hashed) return absl::OkStatus();
+      absl::MutexLock lock(&mutex);
+      files += static_cast<int64_t>(end - begin);
+      bytes += part_bytes;
+      options_.on_hashed(files, bytes);
       return absl::OkStatus();
     });
     if (!hashed.ok()) return hashed;
@@ -288,32 +301,33 @@ class Capture {
 
   absl::Status BuildMessages() {
     tree_.total_bytes = 0;
-    for (const FoundFile& file : files_) {
+    tree_.files.reserve(files_.size());
+    for (FoundFile& file : files_) {
       if (file.gone) continue;
       cache_.Remember(file.found.path, file.st, file.digest);
       ++tree_.file_count;
       tree_.total_bytes += file.digest.size_bytes;
-      *directories_[file.found.parent].message.add_files() = MakeFileNode(
-          file.found.name(), file.digest, file.st.st_mode, absl::TimeFromTimespec(file.st.st_mtim));
-      tree_.files.try_emplace(file.digest, file.found.path);
+      FillFileNode(file.found.name(), file.digest, file.st.st_mode,
+                   absl::TimeFromTimespec(file.st.st_mtim),
+                   directories_[file.found.parent].message->add_files());
+      tree_.files.try_emplace(std::move(file.digest), std::move(file.found.path));
     }
     for (size_t i = directories_.size(); i-- > 0;) {
       FoundDirectory& directory = directories_[i];
-      if (directory.found.only_whats_below && IsWithoutEntries(directory.message)) {
+      if (directory.found.only_whats_below && IsWithoutEntries(*directory.message)) {
         ++tree_.ignored_entries;
         continue;
       }
-      Canonicalise(&directory.message);
-      std::string bytes = Serialise(directory.message);
+      Canonicalise(directory.message);
+      std::string bytes = Serialise(*directory.message);
       Digest digest = DigestOf(bytes);
       if (i > 0) {
-        *directories_[directory.found.parent].message.add_directories() =
+        *directories_[directory.found.parent].message->add_directories() =
             MakeDirectoryNode(directory.found.name(), digest);
         ++tree_.directory_count;
       } else {
         tree_.root = digest;
       }
-      directory.message.Clear();
       tree_.directories.emplace(std::move(digest), std::move(bytes));
     }
     return absl::OkStatus();
@@ -333,6 +347,7 @@ class Capture {
   const CaptureOptions& options_;
   std::unique_ptr<IgnoreFiles> ignore_;
   StatCache cache_;
+  google::protobuf::Arena arena_;
   std::vector<FoundDirectory> directories_;
   std::vector<FoundFile> files_;
   int64_t entries_ = 0;

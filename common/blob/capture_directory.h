@@ -35,6 +35,9 @@ struct CaptureOptions {
   // Without it, everything called .git is left out.
   bool keep_git = true;
   TreeLimits limits;
+  // Told now and then, by one thread at a time, how many files and bytes were read so far, for
+  // those that the stat cache doesn't know. Null: nobody.
+  std::function<void(int64_t files, int64_t bytes)> on_hashed;
 };
 
 // A directory as it was found: its tree's messages in memory, its files' contents still on disk.
@@ -73,11 +76,22 @@ struct UploadProgress {
   int64_t uploaded_bytes = 0;
 };
 
+enum class UploadTrust {
+  // The store is asked about every blob.
+  kNothing,
+  // The store is asked about directories, and about the files of those that it lacks: one that it
+  // has was uploaded after its files. It may have lost these since, so the caller needs somebody
+  // who notices, as the controller does that takes a build.
+  kKnownDirectories,
+};
+
 // Uploads what the store lacks, files first, then directories, so that a directory that is there
-// has its files. `on_progress` (may be null) is called from this thread after each part.
+// has its files. What was uploaded stays there after an error or a signal: the next try goes on
+// from that. `on_progress` (may be null) is called from this thread after each part.
 absl::StatusOr<UploadProgress> UploadTree(
     BlobStore& store, const CapturedTree& tree,
-    const std::function<void(const UploadProgress&)>& on_progress = nullptr);
+    const std::function<void(const UploadProgress&)>& on_progress = nullptr,
+    UploadTrust trust = UploadTrust::kNothing);
 
 }  // namespace rally::blob
 

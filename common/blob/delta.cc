@@ -176,21 +176,7 @@ class DiffCollector : public DeltaVisitor {
   }
 
   void Visit(const NamedEntry& before, const NamedEntry& after) override {
-    DeltaEntry entry;
-    entry.path = path_;
-    entry.kind = !before.exists()  ? DeltaEntry::Kind::kAdded
-                 : !after.exists() ? DeltaEntry::Kind::kRemoved
-                                   : DeltaEntry::Kind::kChanged;
-    const NamedEntry& typed = after.exists() ? after : before;
-    entry.type = typed.file != nullptr      ? DeltaEntry::Type::kFile
-                 : typed.symlink != nullptr ? DeltaEntry::Type::kSymlink
-                                            : DeltaEntry::Type::kDirectory;
-    if (before.file != nullptr) entry.old_size_bytes = before.file->digest().size_bytes();
-    if (after.file != nullptr) entry.new_size_bytes = after.file->digest().size_bytes();
-    entry.only_mtime = before.file != nullptr && after.file != nullptr &&
-                       DigestOfNode(*before.file) == DigestOfNode(*after.file) &&
-                       ModeOf(*before.file) == ModeOf(*after.file);
-    entries_.push_back(std::move(entry));
+    entries_.push_back(MakeDeltaEntry(path_, before, after));
   }
 
   void Leave() override {
@@ -207,6 +193,24 @@ class DiffCollector : public DeltaVisitor {
 };
 
 }  // namespace
+
+DeltaEntry MakeDeltaEntry(std::string path, const NamedEntry& before, const NamedEntry& after) {
+  DeltaEntry entry;
+  entry.path = std::move(path);
+  entry.kind = !before.exists()  ? DeltaEntry::Kind::kAdded
+               : !after.exists() ? DeltaEntry::Kind::kRemoved
+                                 : DeltaEntry::Kind::kChanged;
+  const NamedEntry& typed = after.exists() ? after : before;
+  entry.type = typed.file != nullptr      ? DeltaEntry::Type::kFile
+               : typed.symlink != nullptr ? DeltaEntry::Type::kSymlink
+                                          : DeltaEntry::Type::kDirectory;
+  if (before.file != nullptr) entry.old_size_bytes = before.file->digest().size_bytes();
+  if (after.file != nullptr) entry.new_size_bytes = after.file->digest().size_bytes();
+  entry.only_mtime = before.file != nullptr && after.file != nullptr &&
+                     DigestOfNode(*before.file) == DigestOfNode(*after.file) &&
+                     ModeOf(*before.file) == ModeOf(*after.file);
+  return entry;
+}
 
 absl::StatusOr<JoinResult> Join(DirectoryReader& reader, const Digest& base,
                                 absl::Span<const StepTrees> deltas,

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 
@@ -34,6 +35,15 @@ absl::Status WalkLevel(DirectoryReader& reader, const Digest* before, const Dige
   if (*new_directory != nullptr) {
     for (const auto& [name, entry] : EntriesOf(**new_directory)) names[name].second = entry;
   }
+  // What differs below comes in one batch.
+  std::vector<Digest> wanted;
+  for (const auto& [name, sides] : names) {
+    if (SameEntry(sides.first, sides.second)) continue;
+    for (const DirectoryNode* child : {sides.first.directory, sides.second.directory}) {
+      if (child != nullptr) wanted.push_back(DigestOfNode(*child));
+    }
+  }
+  reader.Prefetch(wanted);
   for (const auto& [name, sides] : names) {
     const auto& [old_entry, new_entry] = sides;
     if (SameEntry(old_entry, new_entry)) continue;

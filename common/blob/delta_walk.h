@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/blob/delta.h"
 #include "common/blob/digest.h"
 #include "common/blob/directory.h"
 #include "common/blob/directory_reader.h"
@@ -27,6 +28,9 @@ struct NamedEntry {
 
 // Same type, content, mode, target and mtime; directories: the same digest.
 bool SameEntry(const NamedEntry& a, const NamedEntry& b);
+
+// The difference between the two sides of a path, of which at least one exists.
+DeltaEntry MakeDeltaEntry(std::string path, const NamedEntry& before, const NamedEntry& after);
 
 // A directory's entries by name, whatever their kind. Points into the directory.
 using EntriesByName = absl::btree_map<absl::string_view, NamedEntry>;

@@ -230,15 +230,21 @@ std::optional<absl::Time> MtimeOf(const Directory& directory) {
 FileNode MakeFileNode(absl::string_view name, const Digest& digest, uint32_t mode,
                       std::optional<absl::Time> mtime) {
   FileNode node;
-  node.set_name(std::string(name));
-  *node.mutable_digest() = ToProto(digest);
-  mode &= kModeMask;
-  node.set_is_executable((mode & 0111) != 0);
-  if (mode != kPlainFileMode && mode != kExecutableFileMode) {
-    node.mutable_node_properties()->mutable_unix_mode()->set_value(mode);
-  }
-  if (mtime.has_value()) SetMtime(mtime, node.mutable_node_properties());
+  FillFileNode(name, digest, mode, mtime, &node);
   return node;
+}
+
+void FillFileNode(absl::string_view name, const Digest& digest, uint32_t mode,
+                  std::optional<absl::Time> mtime, FileNode* node) {
+  node->set_name(name.data(), name.size());
+  node->mutable_digest()->set_hash(digest.hash);
+  node->mutable_digest()->set_size_bytes(digest.size_bytes);
+  mode &= kModeMask;
+  node->set_is_executable((mode & 0111) != 0);
+  if (mode != kPlainFileMode && mode != kExecutableFileMode) {
+    node->mutable_node_properties()->mutable_unix_mode()->set_value(mode);
+  }
+  if (mtime.has_value()) SetMtime(mtime, node->mutable_node_properties());
 }
 
 SymlinkNode MakeSymlinkNode(absl::string_view name, absl::string_view target) {

@@ -66,6 +66,9 @@ std::optional<absl::Time> MtimeOf(const Directory& directory);
 // Times are kept to the nanosecond; absl::nullopt keeps none.
 FileNode MakeFileNode(absl::string_view name, const Digest& digest, uint32_t mode,
                       std::optional<absl::Time> mtime);
+// The same in a new node's place, which may be in an arena.
+void FillFileNode(absl::string_view name, const Digest& digest, uint32_t mode,
+                  std::optional<absl::Time> mtime, FileNode* node);
 SymlinkNode MakeSymlinkNode(absl::string_view name, absl::string_view target);
 DirectoryNode MakeDirectoryNode(absl::string_view name, const Digest& digest);
 void SetDirectoryProperties(uint32_t mode, std::optional<absl::Time> mtime, Directory* directory);

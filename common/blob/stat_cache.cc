@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -24,6 +23,8 @@ namespace {
 constexpr absl::string_view kMagic = "rally stat cache 1\n";
 constexpr size_t kHashBytes = 32;
 constexpr int64_t kLargestFileBytes = 1024 * 1024 * 1024;
+// Only to reserve memory.
+constexpr size_t kTypicalEntryBytes = 110;
 
 int64_t Nanoseconds(const timespec& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
 
@@ -48,14 +49,14 @@ bool TakeNumber(absl::string_view* in, Number* number) {
   return true;
 }
 
-bool TakeBytes(absl::string_view* in, size_t size, std::string* bytes) {
+bool TakeBytes(absl::string_view* in, size_t size, absl::string_view* bytes) {
   if (in->size() < size) return false;
-  *bytes = std::string(in->substr(0, size));
+  *bytes = in->substr(0, size);
   in->remove_prefix(size);
   return true;
 }
 
-bool TakeString(absl::string_view* in, std::string* text) {
+bool TakeString(absl::string_view* in, absl::string_view* text) {
   uint32_t size = 0;
   return TakeNumber(in, &size) && TakeBytes(in, size, text);
 }
@@ -84,24 +85,25 @@ std::string RawHash(absl::string_view bytes) {
 
 }  // namespace
 
-StatCache::Entry StatCache::MakeEntry(const struct stat& st, std::string hash) {
-  return Entry{st.st_size, Nanoseconds(st.st_mtim), Nanoseconds(st.st_ctim), st.st_ino,
-               st.st_dev,  std::move(hash)};
+StatCache::Entry StatCache::MakeEntry(const struct stat& st, const std::array<char, 32>& hash) {
+  return Entry{st.st_size, Nanoseconds(st.st_mtim), Nanoseconds(st.st_ctim), st.st_ino, st.st_dev,
+               hash};
 }
 
 void StatCache::Load(const std::string& file, const std::string& root) {
-  const std::string bytes = ReadWhole(file);
-  absl::string_view in = bytes;
+  bytes_ = ReadWhole(file);
+  absl::string_view in = bytes_;
   if (in.size() < kMagic.size() + kHashBytes || in.substr(0, kMagic.size()) != kMagic) return;
   const absl::string_view check = in.substr(in.size() - kHashBytes);
   in.remove_suffix(kHashBytes);
   if (RawHash(in) != check) return;
   in.remove_prefix(kMagic.size());
-  std::string stored_root;
+  absl::string_view stored_root;
   if (!TakeString(&in, &stored_root) || stored_root != root) return;
-  Entries entries;
+  decltype(loaded_) entries;
+  entries.reserve(in.size() / kTypicalEntryBytes);
   while (!in.empty()) {
-    std::string path, hash;
+    absl::string_view path, hash;
     Entry entry;
     if (!TakeString(&in, &path) || !TakeNumber(&in, &entry.size_bytes) ||
         !TakeNumber(&in, &entry.mtime_ns) || !TakeNumber(&in, &entry.ctime_ns) ||
@@ -109,8 +111,8 @@ void StatCache::Load(const std::string& file, const std::string& root) {
         !TakeBytes(&in, kHashBytes, &hash)) {
       return;
     }
-    entry.hash = absl::BytesToHexString(hash);
-    entries.emplace(std::move(path), std::move(entry));
+    std::copy(hash.begin(), hash.end(), entry.hash.begin());
+    entries.emplace(path, LoadedEntry{entry, false});
   }
   loaded_ = std::move(entries);
 }
@@ -118,30 +120,45 @@ void StatCache::Load(const std::string& file, const std::string& root) {
 std::optional<Digest> StatCache::Find(absl::string_view path, const struct stat& st) const {
   const auto found = loaded_.find(path);
   if (found == loaded_.end()) return std::nullopt;
-  if (!(MakeEntry(st, found->second.hash) == found->second)) return std::nullopt;
-  return Digest{found->second.hash, found->second.size_bytes};
+  const Entry& entry = found->second.entry;
+  if (!(MakeEntry(st, entry.hash) == entry)) return std::nullopt;
+  return Digest{absl::BytesToHexString(absl::string_view(entry.hash.data(), entry.hash.size())),
+                entry.size_bytes};
 }
 
 void StatCache::Remember(absl::string_view path, const struct stat& st, const Digest& digest) {
   const absl::Time touched =
       std::max(absl::TimeFromTimespec(st.st_mtim), absl::TimeFromTimespec(st.st_ctim));
   if (touched >= trusted_until_) return;
-  remembered_.insert_or_assign(std::string(path), MakeEntry(st, digest.hash));
+  const std::string raw = absl::HexStringToBytes(digest.hash);
+  Entry entry = MakeEntry(st, {});
+  std::copy(raw.begin(), raw.end(), entry.hash.begin());
+  const auto found = loaded_.find(path);
+  if (found == loaded_.end() || !(found->second.entry == entry)) {
+    added_.emplace_back(path, entry);
+  } else if (!found->second.holds) {
+    found->second.holds = true;
+    ++holding_;
+  }
 }
 
 absl::Status StatCache::Save(const std::string& file, const std::string& root) const {
-  if (remembered_ == loaded_) return absl::OkStatus();
+  if (added_.empty() && holding_ == loaded_.size()) return absl::OkStatus();
   std::string bytes(kMagic);
   PutString(root, &bytes);
-  for (const auto& [path, entry] : remembered_) {
+  const auto put = [&bytes](absl::string_view path, const Entry& entry) {
     PutString(path, &bytes);
     PutNumber(entry.size_bytes, &bytes);
     PutNumber(entry.mtime_ns, &bytes);
     PutNumber(entry.ctime_ns, &bytes);
     PutNumber(entry.inode, &bytes);
     PutNumber(entry.device, &bytes);
-    bytes += absl::HexStringToBytes(entry.hash);
+    bytes.append(entry.hash.data(), entry.hash.size());
+  };
+  for (const auto& [path, loaded] : loaded_) {
+    if (loaded.holds) put(path, loaded.entry);
   }
+  for (const auto& [path, entry] : added_) put(path, entry);
   bytes += RawHash(bytes);
 
   std::error_code ignored;  // Opening the file says it better.

@@ -3,9 +3,13 @@
 
 #include <sys/stat.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -32,33 +36,40 @@ class StatCache {
 
   std::optional<Digest> Find(absl::string_view path, const struct stat& st) const;
 
-  // To be saved; also what was found and still holds.
+  // To be saved; also what was found and still holds. Each path once.
   void Remember(absl::string_view path, const struct stat& st, const Digest& digest);
 
   // Replaces the file by what was remembered, unless that is what it holds already.
   absl::Status Save(const std::string& file, const std::string& root) const;
 
  private:
+  // Equal for one path: the same content.
   struct Entry {
     int64_t size_bytes;
     int64_t mtime_ns;
     int64_t ctime_ns;
     uint64_t inode;
     uint64_t device;
-    std::string hash;
+    std::array<char, 32> hash;
 
     friend bool operator==(const Entry& a, const Entry& b) {
       return a.size_bytes == b.size_bytes && a.mtime_ns == b.mtime_ns && a.ctime_ns == b.ctime_ns &&
              a.inode == b.inode && a.device == b.device && a.hash == b.hash;
     }
   };
-  using Entries = absl::flat_hash_map<std::string, Entry>;
+  struct LoadedEntry {
+    Entry entry;
+    bool holds = false;  // It was remembered again as it is.
+  };
 
-  static Entry MakeEntry(const struct stat& st, std::string hash);
+  static Entry MakeEntry(const struct stat& st, const std::array<char, 32>& hash);
 
   const absl::Time trusted_until_;
-  Entries loaded_;
-  Entries remembered_;
+  std::string bytes_;  // The file, into which the names of loaded_ point.
+  absl::flat_hash_map<absl::string_view, LoadedEntry> loaded_;
+  size_t holding_ = 0;  // Of loaded_.
+  // What loaded_ has not, or has otherwise.
+  std::vector<std::pair<std::string, Entry>> added_;
 };
 
 }  // namespace rally::blob

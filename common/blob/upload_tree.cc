@@ -13,8 +13,8 @@ namespace rally::blob {
 namespace {
 
 // What goes to the store at once, so that progress shows and memory stays bounded.
-constexpr int64_t kPartBytes = 64 * 1024 * 1024;
-constexpr size_t kPartBlobs = 8'000;
+constexpr int64_t kPartBytes = 32 * 1024 * 1024;
+constexpr size_t kPartBlobs = 4'000;
 
 BlobUpload MakeUpload(const CapturedTree& tree, const Digest& digest) {
   const auto directory = tree.directories.find(digest);
@@ -41,17 +41,57 @@ absl::Status NamePath(const CapturedTree& tree, const std::vector<Digest>& part,
   return status;
 }
 
+// Of directories of the tree.
+absl::StatusOr<std::vector<Digest>> FilesOf(const CapturedTree& tree,
+                                            const std::vector<Digest>& directories) {
+  std::vector<Digest> files;
+  absl::flat_hash_set<Digest> seen;
+  for (const Digest& digest : directories) {
+    Directory directory;
+    if (!directory.ParseFromString(tree.directories.at(digest))) {
+      return absl::InternalError(
+          absl::StrCat("the captured directory ", digest.ToString(), " can't be read"));
+    }
+    for (const FileNode& file : directory.files()) {
+      Digest content = DigestOfNode(file);
+      if (tree.directories.contains(content) || !seen.insert(content).second) continue;
+      files.push_back(std::move(content));
+    }
+  }
+  return files;
+}
+
+std::vector<Digest> AllFilesOf(const CapturedTree& tree) {
+  std::vector<Digest> files;
+  for (const auto& [digest, path] : tree.files) {
+    if (!tree.directories.contains(digest)) files.push_back(digest);
+  }
+  return files;
+}
+
+// The store's own batches are up to it.
+absl::StatusOr<std::vector<Digest>> FindMissingOf(BlobStore& store, const CapturedTree& tree,
+                                                  UploadTrust trust) {
+  std::vector<Digest> directories;
+  for (const auto& [digest, bytes] : tree.directories) directories.push_back(digest);
+  absl::StatusOr<std::vector<Digest>> missing = store.FindMissing(directories);
+  if (!missing.ok()) return missing;
+  absl::StatusOr<std::vector<Digest>> asked =
+      trust == UploadTrust::kKnownDirectories ? FilesOf(tree, *missing) : AllFilesOf(tree);
+  if (!asked.ok()) return asked;
+  if (asked->empty()) return missing;
+  absl::StatusOr<std::vector<Digest>> missing_files = store.FindMissing(*asked);
+  if (!missing_files.ok()) return missing_files;
+  missing->insert(missing->end(), missing_files->begin(), missing_files->end());
+  return missing;
+}
+
 }  // namespace
 
 absl::StatusOr<UploadProgress> UploadTree(
     BlobStore& store, const CapturedTree& tree,
-    const std::function<void(const UploadProgress&)>& on_progress) {
-  std::vector<Digest> all;
-  for (const auto& [digest, file] : tree.files) {
-    if (!tree.directories.contains(digest)) all.push_back(digest);
-  }
-  for (const auto& [digest, bytes] : tree.directories) all.push_back(digest);
-  absl::StatusOr<std::vector<Digest>> missing = store.FindMissing(all);
+    const std::function<void(const UploadProgress&)>& on_progress, UploadTrust trust) {
+  absl::StatusOr<std::vector<Digest>> missing = FindMissingOf(store, tree, trust);
   if (!missing.ok()) return missing.status();
 
   // The order of a hash table would spread a directory's files over all parts.
@@ -66,8 +106,15 @@ absl::StatusOr<UploadProgress> UploadTree(
   });
 
   UploadProgress progress;
-  progress.total_blobs = static_cast<int64_t>(all.size());
-  for (const Digest& digest : all) progress.total_bytes += digest.size_bytes;
+  for (const auto& [digest, path] : tree.files) {
+    if (tree.directories.contains(digest)) continue;
+    ++progress.total_blobs;
+    progress.total_bytes += digest.size_bytes;
+  }
+  for (const auto& [digest, bytes] : tree.directories) {
+    ++progress.total_blobs;
+    progress.total_bytes += digest.size_bytes;
+  }
   progress.missing_blobs = static_cast<int64_t>(missing->size());
   for (const Digest& digest : *missing) progress.missing_bytes += digest.size_bytes;
   if (on_progress) on_progress(progress);

@@ -164,6 +164,66 @@ TEST_F(WorkspaceTripTest, UploadsOnlyWhatIsMissing) {
   EXPECT_THAT(seen, ElementsAre(0, 1, 2));
 }
 
+// Fails uploads after the first so many blobs, as an interrupt would.
+class InterruptedStore : public MemoryBlobStore {
+ public:
+  absl::Status Upload(std::vector<BlobUpload> uploads) override {
+    for (BlobUpload& upload : uploads) {
+      if (--left_ < 0) return absl::UnavailableError("interrupted");
+      std::vector<BlobUpload> one;
+      one.push_back(std::move(upload));
+      if (absl::Status status = MemoryBlobStore::Upload(std::move(one)); !status.ok()) {
+        return status;
+      }
+    }
+    return absl::OkStatus();
+  }
+  void AllowMore(int blobs) { left_ = blobs; }
+
+ private:
+  int left_ = 0;
+};
+
+TEST_F(WorkspaceTripTest, AnInterruptedUploadGoesOnWhereItWas) {
+  for (int i = 0; i < 100; ++i) {
+    const fs::path folder = source_ / absl::StrCat("d", i % 10);
+    fs::create_directories(folder);
+    Write(folder / absl::StrCat("f", i), absl::StrCat("content ", i));
+  }
+  const CapturedTree tree = MustCapture();
+  for (const UploadTrust trust : {UploadTrust::kKnownDirectories, UploadTrust::kNothing}) {
+    InterruptedStore store;
+    int64_t sent = 0;
+    for (const int step : {30, 40, 35, 5, 1}) {  // Of 100 files and 11 directories.
+      store.AllowMore(step);
+      const auto uploaded = UploadTree(store, tree, nullptr, trust);
+      EXPECT_EQ(uploaded.status().code(),
+                sent + step < 111 ? absl::StatusCode::kUnavailable : absl::StatusCode::kOk);
+      sent += step;
+      EXPECT_EQ(store.uploaded_blobs(), sent) << "something went up twice";
+    }
+    EXPECT_EQ(UploadTree(store, tree, nullptr, trust)->missing_blobs, 0);
+  }
+}
+
+TEST_F(WorkspaceTripTest, KnownDirectoriesAreTrustedOnlyWhenAsked) {
+  fs::create_directories(source_ / "d");
+  Write(source_ / "d/f", "1");
+  Write(source_ / "g", "2");
+  const CapturedTree tree = MustCapture();
+  ASSERT_EQ(UploadTree(store_, tree).status(), absl::OkStatus());
+  store_.Remove(DigestOf("1"));
+  EXPECT_EQ(UploadTree(store_, tree, nullptr, UploadTrust::kKnownDirectories)->missing_blobs, 0);
+  EXPECT_EQ(UploadTree(store_, tree)->missing_blobs, 1);
+  // What is in a changed directory is asked about.
+  Write(source_ / "g", "3");
+  store_.Remove(DigestOf("1"));
+  const auto uploaded = UploadTree(store_, MustCapture(), nullptr, UploadTrust::kKnownDirectories);
+  ASSERT_EQ(uploaded.status(), absl::OkStatus());
+  EXPECT_EQ(uploaded->missing_blobs, 2);  // "3" and the root.
+  EXPECT_EQ(uploaded->total_blobs, 4);
+}
+
 TEST_F(WorkspaceTripTest, FileThatChangedAfterCaptureFailsTheUploadByItsPath) {
   Write(source_ / "f", "before");
   const CapturedTree tree = MustCapture();
