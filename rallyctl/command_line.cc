@@ -85,8 +85,8 @@ int RunCommandLine(int argc, const char* const* argv, Terminal* terminal,
   AddGlobalFlags(&app, &flags);
   for (const AddCommand& add : more_commands) add(&app, &action);
   for (const auto add :
-       {AddSubmit, AddList, AddGet, AddLogs, AddWatch, AddCancel, AddFetch, AddAgents, AddLint,
-        AddRender, AddGraph, AddSchema, AddVersion, AddCompletion}) {
+       {AddSubmit, AddList, AddGet, AddLogs, AddWatch, AddCancel, AddFetch, AddDiff, AddBlame,
+        AddAgents, AddLint, AddRender, AddGraph, AddSchema, AddVersion, AddCompletion}) {
     add(&app, &action);
   }
   if (const std::string mistake = UnknownCommand(app, argc, argv); !mistake.empty()) {

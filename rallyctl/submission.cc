@@ -1,85 +1,25 @@
 #include "rallyctl/submission.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <climits>
-#include <cstdlib>
 #include <utility>
 
 #include "absl/random/random.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/blob/capture_directory.h"
 #include "common/blob/cas_client.h"
 #include "rallyctl/git_facts.h"
-#include "rallyctl/render/text.h"
 
 namespace rally::rallyctl {
 namespace {
 
 // A context can lose blobs between the upload and Submit only when the store evicts them.
 constexpr int kMaxTries = 3;
-// A folder's worth of warnings is enough to see what is going on.
-constexpr size_t kMaxWarningsShown = 10;
 // What of .Build the controller gives itself.
 constexpr char kBuildId[] = "ID";
 
 bool Exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
-
-bool MakeFolder(const std::string& path) {
-  return mkdir(path.c_str(), 0700) == 0 || errno == EEXIST;
-}
-
-// Where the digests of a context's unchanged files are remembered; empty when there is no place.
-std::string StatCacheFile(const std::string& context) {
-  char resolved[PATH_MAX];
-  if (realpath(context.c_str(), resolved) == nullptr) return "";
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  std::string folder;
-  if (cache != nullptr && cache[0] == '/') {
-    folder = cache;
-  } else if (home != nullptr && home[0] == '/') {
-    folder = absl::StrCat(home, "/.cache");
-  } else {
-    return "";
-  }
-  if (!MakeFolder(folder)) return "";
-  for (const char* name : {"/rally", "/contexts"}) {
-    folder += name;
-    if (!MakeFolder(folder)) return "";
-  }
-  return absl::StrCat(folder, "/", blob::DigestOf(resolved).hash.substr(0, 32));
-}
-
-absl::Status Upload(Invocation& invocation, blob::BlobStore& store,
-                    const blob::CapturedTree& tree) {
-  const absl::Time begin = absl::Now();
-  Terminal& terminal = invocation.terminal();
-  const bool block = invocation.progress() == ProgressMode::kTty;
-  auto uploaded = blob::UploadTree(store, tree, [&](const blob::UploadProgress& progress) {
-    if (!block || progress.missing_bytes == 0) return;
-    terminal.SetBlock({absl::StrCat("uploading the context: ", BytesText(progress.uploaded_bytes),
-                                    " of ", BytesText(progress.missing_bytes))});
-    terminal.Flush();
-  });
-  terminal.SetBlock({});
-  terminal.Flush();
-  if (!uploaded.ok()) {
-    if (uploaded.status().code() == absl::StatusCode::kUnavailable) return uploaded.status();
-    return absl::Status(uploaded.status().code(),
-                        absl::StrCat("uploading the context: ", uploaded.status().message()));
-  }
-  invocation.Say(absl::StrCat(
-      "context: ", Count(tree.file_count, "file"), ", ", BytesText(tree.total_bytes),
-      uploaded->missing_blobs == 0 ? ", nothing new to upload"
-                                   : absl::StrCat("; uploaded ", BytesText(uploaded->missing_bytes),
-                                                  " in ", DurationText(absl::Now() - begin))));
-  return absl::OkStatus();
-}
 
 // The file that the flags mean.
 std::string PipelinePathOf(const SubmissionFlags& flags) {
@@ -134,9 +74,9 @@ void AddSubmissionFlags(CLI::App* command, SubmissionFlags* flags) {
   command->add_option("--context", flags->context,
                       "The folder that the steps start with (the pipeline's own)");
   AddPipelineFlags(command, &flags->pipeline);
-  command->add_flag("--no-ignore", flags->no_ignore,
+  command->add_flag("--no-ignore", flags->context_options.no_ignore,
                     "Send also what .rallyignore, .dockerignore or .gitignore leave out");
-  command->add_flag("--no-git", flags->no_git, "Send the context without .git");
+  command->add_flag("--no-git", flags->context_options.no_git, "Send the context without .git");
   command->add_flag("--fail-fast", flags->fail_fast, "End the build with the first failed step");
 }
 
@@ -154,21 +94,8 @@ absl::StatusOr<v1::SubmitResponse> SubmitBuild(Invocation& invocation, Connectio
                                                const PipelineFile& pipeline,
                                                const SubmissionFlags& flags) {
   const std::string context = ContextOf(flags, pipeline);
-  blob::CaptureOptions options;
-  options.stat_cache_file = StatCacheFile(context);
-  options.obey_ignore_files = !flags.no_ignore;
-  options.keep_git = !flags.no_git;
-  auto tree = blob::CaptureDirectory(context, options);
-  if (!tree.ok()) {
-    return absl::Status(tree.status().code(),
-                        absl::StrCat("the context ", context, ": ", tree.status().message()));
-  }
-  for (size_t i = 0; i < tree->warnings.size() && i < kMaxWarningsShown; ++i) {
-    invocation.Say(absl::StrCat("warning: context: ", tree->warnings[i]));
-  }
-  if (tree->warnings.size() > kMaxWarningsShown) {
-    invocation.Say(absl::StrCat("and ", tree->warnings.size() - kMaxWarningsShown, " more"));
-  }
+  auto tree = ReadContext(invocation, context, flags.context_options);
+  if (!tree.ok()) return tree.status();
 
   if (pipeline.parameters.build.count(kBuildId) > 0) {
     invocation.Say("warning: --build ID is left out: the controller gives the build its id");
@@ -190,7 +117,10 @@ absl::StatusOr<v1::SubmitResponse> SubmitBuild(Invocation& invocation, Connectio
 
   blob::CasClient store(connection.channel(), {});
   for (int attempt = 1;; ++attempt) {
-    if (absl::Status status = Upload(invocation, store, *tree); !status.ok()) {
+    // Submit looks whether all is there. Asking about each file is for when it wasn't.
+    const auto trust =
+        attempt == 1 ? blob::UploadTrust::kKnownDirectories : blob::UploadTrust::kNothing;
+    if (absl::Status status = UploadContext(invocation, store, *tree, trust); !status.ok()) {
       return status.code() == absl::StatusCode::kUnavailable
                  ? connection.Unreachable(status.message())
                  : status;

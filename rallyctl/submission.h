@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "common/blob/blob_store.h"
 #include "rallyctl/commands/command.h"
+#include "rallyctl/context_upload.h"
 #include "rallyctl/pipeline_file.h"
 
 namespace rally::rallyctl {
@@ -19,8 +20,7 @@ struct SubmissionFlags {
   std::map<std::string, std::string> labels;
   PipelineFlags pipeline;
   bool fail_fast = false;
-  bool no_ignore = false;  // all of the context, whatever its ignore files say
-  bool no_git = false;     // the context without .git
+  ContextOptions context_options;
 };
 
 // The flags that `submit` and `run` share: the pipeline, its context and its parameters.

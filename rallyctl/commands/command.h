@@ -57,6 +57,8 @@ void AddLogs(CLI::App* app, Action* chosen);
 void AddWatch(CLI::App* app, Action* chosen);
 void AddCancel(CLI::App* app, Action* chosen);
 void AddFetch(CLI::App* app, Action* chosen);
+void AddDiff(CLI::App* app, Action* chosen);
+void AddBlame(CLI::App* app, Action* chosen);
 void AddAgents(CLI::App* app, Action* chosen);
 void AddGraph(CLI::App* app, Action* chosen);
 void AddLint(CLI::App* app, Action* chosen);

@@ -12,7 +12,9 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-absl::StatusOr<Names> SplitPath(const std::string& path) {
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> SplitWorkspacePath(const std::string& path) {
   Names names;
   if (!path.empty() && path[0] == '/') {
     return absl::InvalidArgumentError(
@@ -29,15 +31,13 @@ absl::StatusOr<Names> SplitPath(const std::string& path) {
   return names;
 }
 
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<TreeSelection>> TreeSelection::Make(
     const blob::Digest& root, blob::DirectoryReader* reader,
     const std::vector<std::string>& paths) {
   std::unique_ptr<TreeSelection> selection(new TreeSelection(reader));
   std::vector<Names> split;
   for (const std::string& path : paths) {
-    auto names = SplitPath(path);
+    auto names = SplitWorkspacePath(path);
     if (!names.ok()) return names.status();
     split.push_back(*std::move(names));
   }

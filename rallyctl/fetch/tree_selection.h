@@ -12,6 +12,9 @@
 
 namespace rally::rallyctl {
 
+// The components of a path in a workspace. InvalidArgument for an absolute one, and for "..".
+absl::StatusOr<std::vector<std::string>> SplitWorkspacePath(const std::string& path);
+
 // The part of a tree that some paths name, as a tree of its own: the folders on the way hold
 // nothing else. It is made in memory; everything below a named folder is the original's.
 //

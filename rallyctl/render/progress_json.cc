@@ -69,6 +69,19 @@ std::string ConnectionEvent(absl::string_view state, absl::string_view message, 
   return Line(json);
 }
 
+std::string ContextEvent(const ContextProgress& progress, absl::Time now) {
+  Json json = Event("context", now);
+  json["phase"] = std::string(progress.phase);
+  json["files"] = progress.files;
+  json["bytes"] = progress.bytes;
+  if (progress.known_bytes >= 0) {
+    json["known_bytes"] = progress.known_bytes;
+    json["missing_bytes"] = progress.missing_bytes;
+    json["uploaded_bytes"] = progress.uploaded_bytes;
+  }
+  return Line(json);
+}
+
 std::string MessageEvent(absl::string_view message, absl::Time now) {
   Json json = Event("message", now);
   json["message"] = std::string(message);

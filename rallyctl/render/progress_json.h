@@ -1,6 +1,7 @@
 #ifndef RALLY_RALLYCTL_RENDER_PROGRESS_JSON_H_
 #define RALLY_RALLYCTL_RENDER_PROGRESS_JSON_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -17,6 +18,17 @@ std::string LogEvent(absl::string_view step, int attempt, v1::LogStream stream,
                      absl::string_view line, absl::Time now);
 // state: "lost" or "restored".
 std::string ConnectionEvent(absl::string_view state, absl::string_view message, absl::Time now);
+// How far the context is. `known_bytes` are those that the controller has already; negative while
+// that isn't known yet.
+struct ContextProgress {
+  absl::string_view phase;  // "reading", "uploading", "ready"
+  int64_t files = 0;
+  int64_t bytes = 0;
+  int64_t known_bytes = -1;
+  int64_t missing_bytes = 0;
+  int64_t uploaded_bytes = 0;
+};
+std::string ContextEvent(const ContextProgress& progress, absl::Time now);
 // Anything else that is said.
 std::string MessageEvent(absl::string_view message, absl::Time now);
 

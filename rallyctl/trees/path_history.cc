@@ -1,0 +1,98 @@
+#include "rallyctl/trees/path_history.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_join.h"
+#include "common/blob/delta_walk.h"
+#include "rallyctl/fetch/tree_selection.h"
+#include "rallyctl/trees/build_trees.h"
+
+namespace rally::rallyctl {
+namespace {
+
+// The node of one name, and what keeps it alive.
+struct FoundEntry {
+  std::shared_ptr<const blob::Directory> directory;
+  blob::NamedEntry entry;
+};
+
+template <typename Nodes>
+auto FindNode(const Nodes& nodes, const std::string& name) {
+  const auto found =
+      std::lower_bound(nodes.begin(), nodes.end(), name,
+                       [](const auto& node, const std::string& n) { return node.name() < n; });
+  return found != nodes.end() && found->name() == name ? &*found : nullptr;
+}
+
+// The same path in many trees.
+absl::StatusOr<std::vector<FoundEntry>> FindInAll(blob::DirectoryReader& reader,
+                                                  const std::vector<blob::Digest>& roots,
+                                                  const std::vector<std::string>& names) {
+  std::vector<FoundEntry> found(roots.size());
+  std::vector<std::optional<blob::Digest>> folders(roots.begin(), roots.end());
+  for (const std::string& name : names) {
+    std::vector<blob::Digest> level;
+    for (const auto& folder : folders) {
+      if (folder.has_value()) level.push_back(*folder);
+    }
+    reader.Prefetch(level);
+    for (size_t i = 0; i < folders.size(); ++i) {
+      found[i] = FoundEntry();
+      if (!folders[i].has_value()) continue;
+      auto directory = reader.Read(*folders[i]);
+      if (!directory.ok()) return directory.status();
+      blob::NamedEntry entry;
+      entry.file = FindNode((*directory)->files(), name);
+      entry.symlink = FindNode((*directory)->symlinks(), name);
+      entry.directory = FindNode((*directory)->directories(), name);
+      folders[i].reset();
+      if (entry.directory != nullptr) folders[i] = blob::DigestOfNode(*entry.directory);
+      if (entry.exists()) found[i] = FoundEntry{*std::move(directory), entry};
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+absl::StatusOr<PathHistory> FindPathHistory(blob::DirectoryReader& reader, const v1::Build& build,
+                                            const std::string& path) {
+  auto names = SplitWorkspacePath(path);
+  if (!names.ok()) return names.status();
+  if (names->empty()) {
+    return absl::InvalidArgumentError("the workspace's root itself is made by nobody; name a file");
+  }
+  auto context = ContextOf(build);
+  if (!context.ok()) return context.status();
+  auto order = StepOrder(build);
+  if (!order.ok()) return order.status();
+  std::vector<int> steps;
+  std::vector<blob::Digest> roots = {*context};
+  for (const int i : *order) {
+    const auto trees = TreesOf(build.steps(i));
+    if (!trees.ok() || trees->input == trees->output) continue;
+    steps.push_back(i);
+    roots.push_back(trees->input);
+    roots.push_back(trees->output);
+  }
+  auto found = FindInAll(reader, roots, *names);
+  if (!found.ok()) return found.status();
+
+  const std::string clean = absl::StrJoin(*names, "/");
+  PathHistory history;
+  history.in_context = (*found)[0].entry.exists();
+  history.context = blob::MakeDeltaEntry(clean, blob::NamedEntry(), (*found)[0].entry);
+  for (size_t k = 0; k < steps.size(); ++k) {
+    const blob::NamedEntry& before = (*found)[1 + 2 * k].entry;
+    const blob::NamedEntry& after = (*found)[2 + 2 * k].entry;
+    if (blob::SameEntry(before, after)) continue;
+    if (before.directory != nullptr && after.directory != nullptr) continue;
+    history.writes.push_back({steps[k], blob::MakeDeltaEntry(clean, before, after)});
+  }
+  return history;
+}
+
+}  // namespace rally::rallyctl

@@ -1,0 +1,143 @@
+#include "rallyctl/trees/tree_changes.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "rallyctl/render/status_words.h"
+
+namespace rally::rallyctl {
+namespace {
+
+using blob::DeltaEntry;
+
+// What is on both sides, as text, so that differences can be compared.
+using OnSides =
+    std::function<void(const DeltaEntry&, const blob::NamedEntry&, const blob::NamedEntry&)>;
+
+class ChangeVisitor final : public blob::DeltaVisitor {
+ public:
+  explicit ChangeVisitor(const OnSides* on_sides) : on_sides_(on_sides) {}
+
+  void Enter(absl::string_view name) override {
+    lengths_.push_back(path_.size());
+    absl::StrAppend(&path_, path_.empty() ? "" : "/", name);
+  }
+  void Leave() override {
+    path_.resize(lengths_.back());
+    lengths_.pop_back();
+  }
+  void Visit(const blob::NamedEntry& before, const blob::NamedEntry& after) override {
+    DeltaEntry entry = blob::MakeDeltaEntry(path_, before, after);
+    (*on_sides_)(entry, before, after);
+  }
+
+ private:
+  const OnSides* const on_sides_;
+  std::string path_;
+  std::vector<size_t> lengths_;
+};
+
+absl::Status ForEachSides(blob::DirectoryReader& reader, const blob::Digest& before,
+                          const blob::Digest& after, const OnSides& on_sides) {
+  ChangeVisitor visitor(&on_sides);
+  return blob::WalkDelta(reader, &before, &after, visitor);
+}
+
+std::string Ending(const v1::Step& step) {
+  return absl::StrCat(Word(step.status()), step.has_exit_code() && step.exit_code() != 0
+                                               ? absl::StrCat(" with exit code ", step.exit_code())
+                                               : "");
+}
+
+}  // namespace
+
+std::string ContentOf(const blob::NamedEntry& entry) {
+  if (entry.file != nullptr) {
+    return absl::StrCat("file ", blob::DigestOfNode(*entry.file).ToString(), " ",
+                        blob::ModeOf(*entry.file));
+  }
+  if (entry.symlink != nullptr) return absl::StrCat("link ", entry.symlink->target());
+  return entry.directory != nullptr ? "folder" : "";
+}
+
+absl::Status ForEachChange(blob::DirectoryReader& reader, const blob::Digest& before,
+                           const blob::Digest& after, const OnChange& on_change) {
+  return ForEachSides(reader, before, after,
+                      [&](const DeltaEntry& entry, const blob::NamedEntry&,
+                          const blob::NamedEntry&) { on_change(entry); });
+}
+
+absl::Status ForEachContentChange(blob::DirectoryReader& reader, const blob::Digest& before,
+                                  const blob::Digest& after, const OnChange& on_change) {
+  return ForEachChange(reader, before, after, [&](const DeltaEntry& entry) {
+    if (!entry.only_mtime) on_change(entry);
+  });
+}
+
+absl::Status ForEachNewDifference(blob::DirectoryReader& reader, const StepTrees& first,
+                                  const StepTrees& second, const OnChange& on_change) {
+  absl::flat_hash_map<std::string, std::pair<std::string, std::string>> known;
+  absl::Status status = ForEachSides(
+      reader, first.input, second.input,
+      [&](const DeltaEntry& entry, const blob::NamedEntry& before, const blob::NamedEntry& after) {
+        if (!entry.only_mtime) known[entry.path] = {ContentOf(before), ContentOf(after)};
+      });
+  if (!status.ok()) return status;
+  return ForEachSides(
+      reader, first.output, second.output,
+      [&](const DeltaEntry& entry, const blob::NamedEntry& before, const blob::NamedEntry& after) {
+        if (entry.only_mtime) return;
+        const auto found = known.find(entry.path);
+        if (found != known.end() && found->second.first == ContentOf(before) &&
+            found->second.second == ContentOf(after)) {
+          return;
+        }
+        on_change(entry);
+      });
+}
+
+absl::StatusOr<Parting> FindParting(blob::DirectoryReader& reader, const v1::Build& first,
+                                    const v1::Build& second) {
+  auto order = StepOrder(first);
+  if (!order.ok()) return order.status();
+  for (const int i : *order) {
+    const v1::Step& step = first.steps(i);
+    const v1::Step* const other = FindStep(second, step.id());
+    Parting parting;
+    parting.step = step.id();
+    if (other == nullptr) {
+      parting.outcome = absl::StrCat("only build ", first.id(), " has it");
+      return parting;
+    }
+    if (Ending(step) != Ending(*other)) {
+      parting.outcome =
+          absl::StrCat(Ending(step), " in ", first.id(), ", ", Ending(*other), " in ", second.id());
+    }
+    const auto trees = TreesOf(step);
+    const auto other_trees = TreesOf(*other);
+    if (trees.ok() && other_trees.ok()) {
+      parting.has_trees = true;
+      parting.first = *trees;
+      parting.second = *other_trees;
+      bool differs = !parting.outcome.empty();
+      absl::Status status = ForEachNewDifference(reader, *trees, *other_trees,
+                                                 [&differs](const DeltaEntry&) { differs = true; });
+      if (!status.ok()) return status;
+      if (!differs) continue;
+    } else if (parting.outcome.empty()) {
+      continue;
+    }
+    return parting;
+  }
+  for (const v1::Step& step : second.steps()) {
+    if (FindStep(first, step.id()) != nullptr) continue;
+    Parting parting;
+    parting.step = step.id();
+    parting.outcome = absl::StrCat("only build ", second.id(), " has it");
+    return parting;
+  }
+  return Parting();
+}
+
+}  // namespace rally::rallyctl

@@ -1,0 +1,204 @@
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/blob/directory_reader.h"
+#include "common/blob/memory_blob_store.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rallyctl/trees/build_trees.h"
+#include "rallyctl/trees/change_text.h"
+#include "rallyctl/trees/path_history.h"
+#include "rallyctl/trees/tree_changes.h"
+
+namespace rally::rallyctl {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// Path -> content; "time:content" for another time.
+using Files = std::map<std::string, std::string>;
+
+class TreesTest : public ::testing::Test {
+ protected:
+  blob::Digest Tree(const Files& files) {
+    blob::Directory directory;
+    std::map<std::string, Files> below;
+    for (const auto& [path, text] : files) {
+      const size_t slash = path.find('/');
+      if (slash != std::string::npos) {
+        below[path.substr(0, slash)][path.substr(slash + 1)] = text;
+        continue;
+      }
+      const bool later = text.substr(0, 5) == "time:";
+      *directory.add_files() = blob::MakeFileNode(path, store_.Put(later ? text.substr(5) : text),
+                                                  0644, absl::FromUnixSeconds(later ? 2000 : 1000));
+    }
+    for (const auto& [name, inside] : below) {
+      *directory.add_directories() = blob::MakeDirectoryNode(name, Tree(inside));
+    }
+    blob::Canonicalise(&directory);
+    return store_.Put(blob::Serialise(directory));
+  }
+
+  static void SetDigest(const blob::Digest& from, v1::Digest* to) {
+    to->set_hash(from.hash);
+    to->set_size_bytes(from.size_bytes);
+  }
+
+  v1::Step& AddStep(v1::Build* build, const std::string& id, const Files& input,
+                    const Files& output, std::vector<std::string> depends_on = {}) {
+    v1::Step& step = *build->add_steps();
+    step.set_id(id);
+    step.set_status(v1::STEP_STATUS_SUCCEEDED);
+    step.set_has_exit_code(true);
+    SetDigest(Tree(input), step.mutable_input());
+    SetDigest(Tree(output), step.mutable_output());
+    for (const std::string& other : depends_on) step.add_depends_on(other);
+    return step;
+  }
+
+  v1::Build NewBuild(const std::string& id, const Files& context) {
+    v1::Build build;
+    build.set_id(id);
+    SetDigest(Tree(context), build.mutable_context());
+    return build;
+  }
+
+  std::string HistoryOf(const v1::Build& build, const std::string& path) {
+    auto history = FindPathHistory(reader_, build, path);
+    EXPECT_EQ(history.status(), absl::OkStatus());
+    std::string text = history->in_context ? "context" : "";
+    for (const PathWrite& write : history->writes) {
+      absl::StrAppend(&text, " ", build.steps(write.step).id(), ":",
+                      write.change.only_mtime ? "touched" : Word(write.change.kind));
+    }
+    return text;
+  }
+
+  std::string Changes(const blob::Digest& before, const blob::Digest& after) {
+    std::string text;
+    EXPECT_EQ(ForEachChange(reader_, before, after,
+                            [&](const blob::DeltaEntry& change) {
+                              text += ChangeText(change, /*colour=*/false);
+                            }),
+              absl::OkStatus());
+    return text;
+  }
+
+  blob::MemoryBlobStore store_;
+  blob::CachingDirectoryReader reader_{&store_};
+};
+
+TEST_F(TreesTest, ChangesAreLinesWithSizes) {
+  EXPECT_EQ(Changes(Tree({{"a", "1"}, {"d/b", "22"}, {"e/f", "x"}, {"t", "t"}, {"z\n", "1"}}),
+                    Tree({{"a", "333"}, {"d/b", "22"}, {"n/m", "4"}, {"t", "time:t"}})),
+            "~ a  1 B -> 3 B\n"
+            "- e/\n"
+            "- e/f  1 B\n"
+            "+ n/\n"
+            "+ n/m  1 B\n"
+            "~ t  only its time\n"
+            "- z\\x0a  1 B\n");
+}
+
+TEST_F(TreesTest, EqualFoldersAreNotRead) {
+  const blob::Digest before = Tree({{"same/a/b/c", "1"}, {"x", "1"}});
+  const blob::Digest after = Tree({{"same/a/b/c", "1"}, {"x", "2"}});
+  EXPECT_EQ(Changes(before, after), "~ x  1 B -> 1 B\n");
+  EXPECT_EQ(store_.read_blobs(), 2);
+}
+
+TEST_F(TreesTest, BlameIsTheLastInTheOrderThatWroteIt) {
+  v1::Build build = NewBuild("b", {{"src/a", "1"}});
+  // In the file before what it waits for.
+  AddStep(&build, "late", {{"src/a", "1"}, {"out/x", "1"}}, {{"src/a", "1"}, {"out/x", "2"}},
+          {"early"});
+  AddStep(&build, "early", {{"src/a", "1"}}, {{"src/a", "1"}, {"out/x", "1"}});
+  AddStep(&build, "other", {{"src/a", "1"}}, {{"src/a", "time:1"}, {"y", "1"}});
+  AddStep(&build, "nothing", {{"src/a", "1"}}, {{"src/a", "1"}});
+  AddStep(&build, "cleaner", {{"src/a", "1"}, {"y", "1"}}, {{"src/a", "1"}}, {"other"});
+  EXPECT_EQ(HistoryOf(build, "out/x"), " early:added late:changed");
+  EXPECT_EQ(HistoryOf(build, "./out//x/"), " early:added late:changed");
+  EXPECT_EQ(HistoryOf(build, "src/a"), "context other:touched");
+  EXPECT_EQ(HistoryOf(build, "out"), " early:added");
+  EXPECT_EQ(HistoryOf(build, "y"), " other:added cleaner:removed");
+  EXPECT_EQ(HistoryOf(build, "src/a/nope"), "");
+  EXPECT_EQ(FindPathHistory(reader_, build, "../x").status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(FindPathHistory(reader_, build, ".").status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(TreesTest, BuildsPartAtTheFirstStepThatMadeADifference) {
+  v1::Build first = NewBuild("first", {{"a", "1"}, {"c", "old"}});
+  v1::Build second = NewBuild("second", {{"a", "1"}, {"c", "new"}});
+  const auto add = [&](v1::Build* build, const std::string& c, const std::string& made) {
+    // Makes the same in both, at different times.
+    AddStep(build, "same", {{"a", "1"}, {"c", c}},
+            {{"a", "1"}, {"c", c}, {"x", made == "2" ? "time:x" : "x"}});
+    AddStep(build, "differs", {{"a", "1"}, {"c", c}, {"x", "x"}},
+            {{"a", "1"}, {"c", c}, {"x", "x"}, {"y", made}}, {"same"});
+    AddStep(build, "later", {{"y", made}}, {{"y", made}, {"z", made}}, {"differs"});
+  };
+  add(&first, "old", "1");
+  add(&second, "new", "2");
+  const auto parting = FindParting(reader_, first, second);
+  ASSERT_EQ(parting.status(), absl::OkStatus());
+  EXPECT_EQ(parting->step, "differs");
+  EXPECT_EQ(parting->outcome, "");
+  ASSERT_TRUE(parting->has_trees);
+  std::vector<std::string> paths;
+  ASSERT_EQ(ForEachNewDifference(reader_, parting->first, parting->second,
+                                 [&](const blob::DeltaEntry& change) {
+                                   paths.push_back(ChangeText(change, false));
+                                 }),
+            absl::OkStatus());
+  EXPECT_THAT(paths, ElementsAre("~ y  1 B -> 1 B\n"));
+  EXPECT_EQ(FindParting(reader_, first, first)->step, "");
+}
+
+TEST_F(TreesTest, BuildsPartWhereStepsEndOtherwiseOrAreMissing) {
+  v1::Build first = NewBuild("first", {{"a", "1"}});
+  v1::Build second = first;
+  second.set_id("second");
+  AddStep(&first, "s", {{"a", "1"}}, {{"a", "1"}});
+  v1::Step& failed = AddStep(&second, "s", {{"a", "1"}}, {{"a", "1"}});
+  failed.set_status(v1::STEP_STATUS_FAILED);
+  failed.set_exit_code(3);
+  EXPECT_EQ(FindParting(reader_, first, second)->outcome,
+            "succeeded in first, failed with exit code 3 in second");
+  v1::Build third = first;
+  third.set_id("third");
+  AddStep(&third, "more", {{"a", "1"}}, {{"a", "1"}});
+  EXPECT_EQ(FindParting(reader_, first, third)->step, "more");
+  EXPECT_THAT(FindParting(reader_, third, first)->outcome, HasSubstr("only build third has it"));
+}
+
+TEST_F(TreesTest, AStepWithoutTreesSaysSo) {
+  v1::Step step;
+  step.set_id("s");
+  step.set_status(v1::STEP_STATUS_RUNNING);
+  EXPECT_EQ(TreesOf(step).status().message(), "step s is running and has left no files yet");
+  step.set_status(v1::STEP_STATUS_SKIPPED);
+  EXPECT_EQ(TreesOf(step).status().message(), "step s is skipped and has left no files");
+}
+
+TEST_F(TreesTest, CountsAreWords) {
+  ChangeCounts counts;
+  EXPECT_EQ(CountsText(counts), "nothing differs");
+  blob::DeltaEntry change;
+  change.new_size_bytes = 2048;
+  counts.Add(change);
+  change.kind = blob::DeltaEntry::Kind::kRemoved;
+  change.old_size_bytes = 1024;
+  change.new_size_bytes = 0;
+  counts.Add(change);
+  EXPECT_EQ(CountsText(counts), "1 added, 0 changed, 1 removed; 1.0 KiB more");
+}
+
+}  // namespace
+}  // namespace rally::rallyctl
