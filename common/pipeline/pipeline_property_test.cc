@@ -113,7 +113,7 @@ std::string Report(const ParseResult& result, const std::string& toml) {
   return absl::StrCat(absl::StrJoin(Lines(result), "\n"), "\n", toml);
 }
 
-constexpr int kRounds = 3000;
+constexpr int kRounds = 2000;
 
 TEST(PipelinePropertyTest, EverySpellingIsReadAsItWasMeant) {
   for (unsigned seed = 0; seed < kRounds; ++seed) {

@@ -1,10 +1,29 @@
-// Any bytes as a rally.toml: no crash, no hang; and what is accepted keeps the model's promises.
+// Any bytes as a rally.toml: no crash, no hang; and what is accepted keeps the model's promises and
+// is the same again when it is rendered and parsed.
 #include <cstdint>
+#include <string>
 
 #include "absl/strings/string_view.h"
 #include "common/pipeline/graph_text.h"
 #include "common/pipeline/parser.h"
+#include "common/pipeline/pipeline_json.h"
+#include "common/pipeline/pipeline_toml.h"
 #include "tests/fuzz/require.h"
+
+namespace {
+
+// All of a pipeline but the lines of its steps.
+std::string Everything(const rally::pipeline::Pipeline& pipeline) {
+  std::string text = rally::pipeline::PipelineJson({pipeline, {}});
+  for (const rally::pipeline::Step& step : pipeline.steps) {
+    text += step.image + '\n';
+    text += step.command.image + '\n' + step.command.entry_point + '\n';
+    for (const std::string& arg : step.command.args) text += arg + '\n';
+  }
+  return text;
+}
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using rally::pipeline::Pipeline;
@@ -33,5 +52,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     REQUIRE(step.timeout > absl::ZeroDuration());
   }
   REQUIRE(!RenderGraph(pipeline, rally::pipeline::GraphFormat::kText).empty());
+
+  const std::string toml = PipelineToml(pipeline);
+  // Templates make much of little.
+  if (toml.size() > rally::pipeline::ParseLimits().max_bytes) return 0;
+  const rally::pipeline::ParseResult again = rally::pipeline::Parse(toml, parameters);
+  REQUIRE(again.pipeline.has_value());
+  REQUIRE(Everything(*again.pipeline) == Everything(pipeline));
+  REQUIRE(PipelineToml(*again.pipeline) == toml);
   return 0;
 }
