@@ -72,7 +72,8 @@ bool BlobIndex::TryClaimToEvict(const BlobKey& key, Seconds now, Seconds not_use
   return true;
 }
 
-void BlobIndex::Pin(absl::Span<const BlobKey> keys) {
+int64_t BlobIndex::Pin(absl::Span<const BlobKey> keys) {
+  int64_t absent = 0;
   for (const BlobKey& key : keys) {
     Shard& shard = shards_[key.shard()];
     absl::MutexLock lock(&shard.mutex);
@@ -80,7 +81,9 @@ void BlobIndex::Pin(absl::Span<const BlobKey> keys) {
     auto found = FindUnclaimed(shard, key);
     if (found == shard.entries.end()) found = shard.entries.emplace(key, Entry()).first;
     if (found->second.pins++ == 0) ++pinned_;
+    if (shard.complete && !found->second.present) ++absent;
   }
+  return absent;
 }
 
 void BlobIndex::Unpin(absl::Span<const BlobKey> keys, Seconds now) {

@@ -45,8 +45,8 @@ class BlobIndex {
   bool TryClaimToEvict(const BlobKey& key, Seconds now, Seconds not_used_after);
 
   // A pinned blob isn't evicted. Each pin needs its own Unpin. Blobs that aren't there can be
-  // pinned: it holds once they are. Unpin counts as Use.
-  void Pin(absl::Span<const BlobKey> keys);
+  // pinned: it holds once they are. Unpin counts as Use. Pin returns how many surely aren't there.
+  int64_t Pin(absl::Span<const BlobKey> keys);
   void Unpin(absl::Span<const BlobKey> keys, Seconds now);
 
   // What the directory of one shard held.

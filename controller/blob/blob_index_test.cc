@@ -102,7 +102,7 @@ TEST(BlobIndexTest, PinsHoldWhatComesLater) {
   BlobIndex index;
   FillEmpty(index);
   const BlobKey key = Key("a");
-  index.Pin({key});
+  EXPECT_EQ(index.Pin({key}), 1);
   EXPECT_EQ(index.Use(key, 1), Presence::kAbsent);
   EXPECT_EQ(index.pinned_blobs(), 1);
   Add(index, key, 1);

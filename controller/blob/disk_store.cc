@@ -149,7 +149,11 @@ absl::Status DiskStore::Link(const Digest& digest, const BlobFiles::Unfinished& 
   return status;
 }
 
-void DiskStore::Pin(absl::Span<const Digest> digests) { index_.Pin(KeysOf(digests)); }
+void DiskStore::Pin(absl::Span<const Digest> digests) {
+  const int64_t absent = index_.Pin(KeysOf(digests));
+  LOG_IF(ERROR, absent > 0) << absent << " of " << digests.size()
+                            << " blobs that are to stay aren't in the store";
+}
 
 void DiskStore::Unpin(absl::Span<const Digest> digests) {
   index_.Unpin(KeysOf(digests), Now());
