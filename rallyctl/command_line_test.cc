@@ -272,6 +272,24 @@ TEST_F(CommandLineTest, FetchTakesWhatWasAskedForAndReplacesNothing) {
   EXPECT_EQ(Run({"fetch", "build-1", "--step", "zz", "--to", to}), 2);
 }
 
+TEST_F(CommandLineTest, FetchPrintsOneFile) {
+  WriteFile(folder_ + "/context/empty", "");
+  ASSERT_EQ(symlink("file", (folder_ + "/context/sub/link").c_str()), 0);
+  Run({"submit", "--context", folder_ + "/context", "--detach"});
+  EndBuild(v1::BUILD_STATUS_SUCCEEDED, v1::STEP_STATUS_SUCCEEDED, 0);
+  EXPECT_EQ(Run({"fetch", "build-1", "empty", "--to", "-"}), 0) << err_;
+  EXPECT_EQ(out_, "");
+  EXPECT_EQ(Run({"fetch", "build-1", "--to", "-"}), 2);
+  EXPECT_EQ(Run({"fetch", "build-1", "sub/file", "empty", "--to", "-"}), 2);
+  EXPECT_EQ(Run({"fetch", "build-1", "sub/nope", "--to", "-"}), 2);
+  EXPECT_NE(err_.find("there is no sub/nope in the workspace"), std::string::npos) << err_;
+  for (const char* path : {"sub", "sub/link", "."}) {
+    EXPECT_EQ(Run({"fetch", "build-1", path, "--to", "-"}), 2) << path;
+    EXPECT_NE(err_.find("is no file"), std::string::npos) << err_;
+    EXPECT_EQ(out_, "");
+  }
+}
+
 TEST_F(CommandLineTest, FetchDoesNotWriteThroughALink) {
   Run({"submit", "--context", folder_ + "/context", "--detach"});
   EndBuild(v1::BUILD_STATUS_SUCCEEDED, v1::STEP_STATUS_SUCCEEDED, 0);

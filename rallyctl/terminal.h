@@ -38,6 +38,12 @@ class Terminal {
   int width() const;
   int height() const;
 
+  // Standard output itself, for data that isn't text; what was said before is flushed.
+  int RawOut() {
+    Flush();
+    return options_.out;
+  }
+
   void Out(absl::string_view text) { Append(options_.out, text); }
   void Err(absl::string_view text) { Append(options_.err, text); }
   // Replaces the block; no lines remove it. Only for a standard error that is a terminal.

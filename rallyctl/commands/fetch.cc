@@ -10,6 +10,8 @@
 namespace rally::rallyctl {
 namespace {
 
+constexpr char kStandardOutput[] = "-";
+
 struct Flags {
   std::string build_id;
   std::string step_id;
@@ -43,6 +45,9 @@ absl::StatusOr<blob::Digest> TreeOf(const v1::Build& build, const std::string& s
 }
 
 absl::StatusOr<ExitStatus> Fetch(Invocation& invocation, const Flags& flags) {
+  if (flags.to == kStandardOutput && flags.paths.size() != 1) {
+    return absl::InvalidArgumentError("--to - writes one file: name it, and no other");
+  }
   auto opened = invocation.ConnectAndWait();
   if (!opened.ok()) return opened.status();
   Connection& connection = **opened;
@@ -56,6 +61,11 @@ absl::StatusOr<ExitStatus> Fetch(Invocation& invocation, const Flags& flags) {
   auto root = TreeOf(build, flags.step_id);
   if (!root.ok()) return root.status();
 
+  if (flags.to == kStandardOutput) {
+    status = FetchToOutput(invocation, connection, *root, flags.paths.front());
+    if (!status.ok()) return status;
+    return ExitStatus::kSuccess;
+  }
   Download download;
   download.tree = *std::move(root);
   download.paths = flags.paths;
@@ -73,7 +83,9 @@ void AddFetch(CLI::App* app, Action* chosen) {
   CLI::App* command = app->add_subcommand("fetch", "Download files of a build's workspace");
   command->add_option("BUILD", flags->build_id, "The build's id")->required();
   command->add_option("PATH", flags->paths, "Files or folders in the workspace (everything)");
-  command->add_option("--to", flags->to, "The folder to put them in; made when missing")
+  command
+      ->add_option("--to", flags->to,
+                   "The folder to put them in, made when missing; - prints one file")
       ->required();
   command->add_option("--step", flags->step_id, "What this step left behind (the final workspace)");
   command->add_flag("--force", flags->force, "Replace files that are there already");

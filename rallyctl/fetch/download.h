@@ -21,6 +21,11 @@ struct Download {
 // went. AlreadyExists when one is there already and `replace` is false.
 absl::Status FetchInto(Invocation& invocation, Connection& connection, const Download& download);
 
+// Streams one file of a tree to standard output. InvalidArgument when the path is no file. After
+// another error a part of it may have been written.
+absl::Status FetchToOutput(Invocation& invocation, Connection& connection, const blob::Digest& tree,
+                           const std::string& path);
+
 }  // namespace rally::rallyctl
 
 #endif  // RALLY_RALLYCTL_FETCH_DOWNLOAD_H_
