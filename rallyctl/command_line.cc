@@ -1,11 +1,13 @@
 #include "rallyctl/command_line.h"
 
+#include <cstring>
 #include <string>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/pipeline/spelling.h"
+#include "common/version.h"
 #include "rallyctl/render/text.h"
 
 namespace rally::rallyctl {
@@ -80,6 +82,7 @@ int RunCommandLine(int argc, const char* const* argv, Terminal* terminal,
   Action action;
   CLI::App app{"Runs container build pipelines over a fleet of build hosts."};
   app.require_subcommand(1);
+  app.set_version_flag("--version", absl::StrCat("rallyctl ", kVersion));
   // Global flags may stand before or behind the command.
   app.fallthrough();
   AddGlobalFlags(&app, &flags);
@@ -108,6 +111,12 @@ int RunCommandLine(int argc, const char* const* argv, Terminal* terminal,
                                result.status().message(), "\n"));
   }
   terminal->Flush();
+  if (terminal->out_error() != 0) {
+    terminal->Err(absl::StrCat("rallyctl: standard output can't be written: ",
+                               std::strerror(terminal->out_error()), "\n"));
+    terminal->Flush();
+    return static_cast<int>(ExitStatus::kServer);
+  }
   return static_cast<int>(result.ok() ? *result : ExitStatusOf(result.status()));
 }
 

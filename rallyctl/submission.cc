@@ -69,7 +69,7 @@ std::string RandomKey() {
 }
 
 void AddSubmissionFlags(CLI::App* command, SubmissionFlags* flags) {
-  command->add_option("-f,--file", flags->file,
+  command->add_option("-f,--file,FILE", flags->file,
                       "The pipeline (rally.toml here, or in the context; - reads stdin)");
   command->add_option("--context", flags->context,
                       "The folder that the steps start with (the pipeline's own)");

@@ -11,7 +11,8 @@
 namespace rally::rallyctl {
 namespace {
 
-void WriteAll(int fd, absl::string_view text) {
+// 0, or the errno of what failed.
+int WriteAll(int fd, absl::string_view text) {
   while (!text.empty()) {
     const ssize_t written = write(fd, text.data(), text.size());
     if (written > 0) {
@@ -21,9 +22,10 @@ void WriteAll(int fd, absl::string_view text) {
       pollfd writable = {fd, POLLOUT, 0};
       poll(&writable, 1, -1);
     } else if (written < 0 && errno != EINTR) {
-      return;  // There is nobody left to tell.
+      return errno;
     }
   }
+  return 0;
 }
 
 winsize SizeOf(int fd) {
@@ -77,7 +79,10 @@ void Terminal::Flush() {
   for (const std::string& line : block_) Err(absl::StrCat(line, "\n"));
   drawn_lines_ = static_cast<int>(block_.size());
   block_changed_ = false;
-  for (const auto& [fd, text] : pending_) WriteAll(fd, text);
+  for (const auto& [fd, text] : pending_) {
+    const int error = WriteAll(fd, text);
+    if (fd == options_.out && out_error_ == 0) out_error_ = error;
+  }
   pending_.clear();
 }
 

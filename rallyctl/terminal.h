@@ -15,8 +15,8 @@ namespace rally::rallyctl {
 // It decides nothing about what is shown. Text is kept until Flush, so that one batch of changes
 // is one redraw.
 // Ownership: doesn't own the descriptors. Threads: not thread-safe.
-// Blocking: Flush, while the reader of a pipe is slow. Errors: none; a closed pipe ends the process
-// by SIGPIPE, as everywhere.
+// Blocking: Flush, while the reader of a pipe is slow. Errors: out_error; a closed pipe ends the
+// process by SIGPIPE, as everywhere.
 class Terminal {
  public:
   struct Options {
@@ -49,6 +49,8 @@ class Terminal {
   // Replaces the block; no lines remove it. Only for a standard error that is a terminal.
   void SetBlock(std::vector<std::string> lines);
   void Flush();
+  // The errno of the first write to standard output that failed; 0 while all is well.
+  int out_error() const { return out_error_; }
 
  private:
   void Append(int fd, absl::string_view text);
@@ -60,6 +62,7 @@ class Terminal {
   std::vector<std::string> block_;
   bool block_changed_ = false;
   int drawn_lines_ = 0;
+  int out_error_ = 0;
 };
 
 }  // namespace rally::rallyctl

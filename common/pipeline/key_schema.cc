@@ -25,7 +25,7 @@ Json StringSchema(const KeySpec& spec) {
 Json ChoiceSchema(const KeySpec& spec) {
   Json choices = Json::array();
   for (const absl::string_view choice : spec.choices) choices.push_back(std::string(choice));
-  return {{"anyOf", {{{"enum", choices}}, {{"type", "string"}, {"pattern", OrTemplate("^$")}}}}};
+  return {{"anyOf", {{{"enum", choices}}, {{"type", "string"}, {"pattern", "\\{\\{"}}}}};
 }
 
 Json TableSchema(KeyLevel level);

@@ -159,6 +159,11 @@ constexpr Habit kHabits[] = {
     {"cwd", Key::kWorkDir},       {"environment", Key::kEnvs},
     {"secret", Key::kSecrets},    {"entrypoint", Key::kEntryPoint},
     {"env", Key::kSecretEnv},     {"vault", Key::kAkv},
+    {"waitFor", Key::kWhenAll},   {"wait_for", Key::kWhenAll},
+    {"after", Key::kWhenAll},     {"runAfter", Key::kWhenAll},
+    {"depends", Key::kWhenAll},   {"script", Key::kArgs},
+    {"dir", Key::kWorkDir},       {"working-directory", Key::kWorkDir},
+    {"if", Key::kExitedWith},     {"timeout-minutes", Key::kTimeout},
 };
 
 }  // namespace

@@ -158,9 +158,8 @@ ParseResult Parse(absl::string_view text, const Parameters& parameters,
   ParseResult result;
   StringRenderer renderer(BuildTemplateData(parameters, &diagnostics), &diagnostics);
   if (text.size() > options.limits.max_bytes) {
-    diagnostics.Error(kStartOfFile,
-                      absl::StrCat("the file has ", text.size(),
-                                   " bytes, more than the maximum of ", options.limits.max_bytes));
+    diagnostics.Error(kStartOfFile, absl::StrCat("the file has more than the maximum of ",
+                                                 options.limits.max_bytes, " bytes"));
   } else if (std::optional<TomlValue> document = ReadToml(text, &diagnostics)) {
     result.pipeline =
         ReadPipeline(&*document, options, DefaultRegistry(parameters), &renderer, &diagnostics);

@@ -172,7 +172,7 @@ TEST(ParseTest, LimitsAreTheServers) {
   EXPECT_THAT(Lines(Parse("[[step]]\nid=\"a\"\nimage=\"i\"\n[[step]]\nid=\"b\"\n", {}, options)),
               ElementsAre("4:1: 2 steps are more than the maximum of 1"));
   EXPECT_THAT(Lines(Parse(std::string(101, '#'), {}, options)),
-              ElementsAre("1:1: the file has 101 bytes, more than the maximum of 100"));
+              ElementsAre("1:1: the file has more than the maximum of 100 bytes"));
 }
 
 TEST(ParseTest, ReportsEveryErrorSortedByLine) {

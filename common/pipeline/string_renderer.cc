@@ -46,8 +46,12 @@ bool StringRenderer::Render(absl::string_view key, int index, TomlValue* value) 
 
 void StringRenderer::Report(absl::string_view key, int index, const TomlValue& value,
                             const go_template::TemplateError& error) {
-  diagnostics_.Error(value.position, absl::StrCat(LabelOf(key, index), ": template: ", error.line,
-                                                  ":", error.column, ": ", error.message));
+  const bool lacks_value =
+      absl::StrContains(error.message, ".Values.") && absl::EndsWith(error.message, "has no value");
+  diagnostics_.Error(
+      value.position,
+      absl::StrCat(LabelOf(key, index), ": template: ", error.line, ":", error.column, ": ",
+                   error.message, lacks_value ? "; give it by --set or --values" : ""));
 }
 
 }  // namespace rally::pipeline

@@ -29,51 +29,63 @@ constexpr char kKnown[] =
 INSTANTIATE_TEST_SUITE_P(
     Labels, ParseErrorTest,
     ::testing::Values(
-        ErrorCase{"top_level",
-                  "stepTimeout = \"{{ .Values.a }}\"\ntotalTimeout = \"{{ .Values.a }}\"\n"
-                  "push = [\"{{ .Values.a }}\", \"x\"]\nconflict = \"{{ .Values.a }}\"\n" +
-                      InStep(""),
-                  {"1:15: stepTimeout: template: 1:4: .Values.a has no value",
-                   "2:16: totalTimeout: template: 1:4: .Values.a has no value",
-                   "3:9: push[0]: template: 1:4: .Values.a has no value",
-                   "4:12: conflict: template: 1:4: .Values.a has no value"}},
-        ErrorCase{"step",
-                  InStep("args = [\"x\",\n\"{{ .Values.a }}\"]\nworkDir = \"{{ .Values.a }}\"\n"
-                         "entryPoint = \"{{ .Values.a }}\"\nenvs = [\"A={{ .Values.a }}\"]\n"
-                         "timeout = \"{{ .Values.a }}\"\nrerun = \"{{ .Values.a }}\""),
-                  {"5:1: args[1]: template: 1:4: .Values.a has no value",
-                   "6:11: workDir: template: 1:4: .Values.a has no value",
-                   "7:14: entryPoint: template: 1:4: .Values.a has no value",
-                   "8:9: envs[0]: template: 1:6: .Values.a has no value",
-                   "9:11: timeout: template: 1:4: .Values.a has no value",
-                   "10:9: rerun: template: 1:4: .Values.a has no value"}},
+        ErrorCase{
+            "top_level",
+            "stepTimeout = \"{{ .Values.a }}\"\ntotalTimeout = \"{{ .Values.a }}\"\n"
+            "push = [\"{{ .Values.a }}\", \"x\"]\nconflict = \"{{ .Values.a }}\"\n" +
+                InStep(""),
+            {"1:15: stepTimeout: template: 1:4: .Values.a has no value; give it by --set or "
+             "--values",
+             "2:16: totalTimeout: template: 1:4: .Values.a has no value; give it by --set or "
+             "--values",
+             "3:9: push[0]: template: 1:4: .Values.a has no value; give it by --set or --values",
+             "4:12: conflict: template: 1:4: .Values.a has no value; give it by --set or "
+             "--values"}},
+        ErrorCase{
+            "step",
+            InStep("args = [\"x\",\n\"{{ .Values.a }}\"]\nworkDir = \"{{ .Values.a }}\"\n"
+                   "entryPoint = \"{{ .Values.a }}\"\nenvs = [\"A={{ .Values.a }}\"]\n"
+                   "timeout = \"{{ .Values.a }}\"\nrerun = \"{{ .Values.a }}\""),
+            {"5:1: args[1]: template: 1:4: .Values.a has no value; give it by --set or --values",
+             "6:11: workDir: template: 1:4: .Values.a has no value; give it by --set or --values",
+             "7:14: entryPoint: template: 1:4: .Values.a has no value; give it by --set or "
+             "--values",
+             "8:9: envs[0]: template: 1:6: .Values.a has no value; give it by --set or --values",
+             "9:11: timeout: template: 1:4: .Values.a has no value; give it by --set or --values",
+             "10:9: rerun: template: 1:4: .Values.a has no value; give it by --set or --values"}},
         ErrorCase{"alias",
                   InStep("workingDir = \"{{ .Values.a }}\""),
-                  {"4:14: workingDir: template: 1:4: .Values.a has no value"}},
+                  {"4:14: workingDir: template: 1:4: .Values.a has no value; give it by --set or "
+                   "--values"}},
         // Without the verb nothing is known of the image, without the image nothing of the verb.
-        ErrorCase{"image",
-                  "[[step]]\nid = \"a\"\nimage = \"{{ .Values.a }}\"\n[[step]]\nid = \"b\"\n"
-                  "args = [\"{{ .Values.a }}\", \"x\"]\n",
-                  {"3:9: image: template: 1:4: .Values.a has no value",
-                   "6:9: args[0]: template: 1:4: .Values.a has no value"}},
+        ErrorCase{
+            "image",
+            "[[step]]\nid = \"a\"\nimage = \"{{ .Values.a }}\"\n[[step]]\nid = \"b\"\n"
+            "args = [\"{{ .Values.a }}\", \"x\"]\n",
+            {"3:9: image: template: 1:4: .Values.a has no value; give it by --set or --values",
+             "6:9: args[0]: template: 1:4: .Values.a has no value; give it by --set or --values"}},
         // Who can't be told to be unknown isn't reported: it may be the step whose name is not
         // known.
         ErrorCase{"id",
                   InStep("whenAll = [\"x-1\"]\n[[step]]\nid = \"x-{{ .Values.a }}\"\n"
                          "args = [\"nope\"]\nwhenAll = [\"nope\"]\nexitedWith = []"),
-                  {"6:6: id: template: 1:6: .Values.a has no value", "9:14: exitedWith is empty"}},
+                  {"6:6: id: template: 1:6: .Values.a has no value; give it by --set or --values",
+                   "9:14: exitedWith is empty"}},
         ErrorCase{"when_all",
                   InThirdStep("whenAll = [\"nope\", \"{{ .Values.a }}\", \"a\", \"a\"]"),
                   {"10:12: step \"c\" waits for \"nope\", which is not a step",
-                   "10:20: whenAll[1]: template: 1:4: .Values.a has no value",
+                   "10:20: whenAll[1]: template: 1:4: .Values.a has no value; give it by --set or "
+                   "--values",
                    "10:44: step \"c\" waits for \"a\" twice"}},
         ErrorCase{"secrets",
                   InStep("secretEnvs = [\"{{ .Values.a }}\", \"X\"]\n[[secrets]]\n"
                          "akv = \"{{ .Values.a }}\"\nsecretEnv = \"A\"\n[[secrets]]\n"
                          "akv = \"corp\"\nsecretEnv = \"{{ .Values.a }}\""),
-                  {"4:15: secretEnvs[0]: template: 1:4: .Values.a has no value",
-                   "6:7: akv: template: 1:4: .Values.a has no value",
-                   "10:13: secretEnv: template: 1:4: .Values.a has no value"}}),
+                  {"4:15: secretEnvs[0]: template: 1:4: .Values.a has no value; give it by --set "
+                   "or --values",
+                   "6:7: akv: template: 1:4: .Values.a has no value; give it by --set or --values",
+                   "10:13: secretEnv: template: 1:4: .Values.a has no value; give it by --set or "
+                   "--values"}}),
     NameOf);
 
 INSTANTIATE_TEST_SUITE_P(
@@ -93,9 +105,10 @@ INSTANTIATE_TEST_SUITE_P(
                   InStep("args = [\"{{ if false }}{{ lowr `A` }}{{ end }}\"]"),
                   {"4:9: args[0]: template: 1:18: unknown function \"lowr\"; did you mean "
                    "\"lower\"?"}},
-        ErrorCase{"inside_a_long_string",
-                  InStep("args = ['''\none\n  {{ .Values.a }}''']"),
-                  {"4:9: args[0]: template: 2:6: .Values.a has no value"}},
+        ErrorCase{
+            "inside_a_long_string",
+            InStep("args = ['''\none\n  {{ .Values.a }}''']"),
+            {"4:9: args[0]: template: 2:6: .Values.a has no value; give it by --set or --values"}},
         ErrorCase{"not_closed",
                   InStep("workDir = \"a/{{ .Build.ID\""),
                   {"4:11: workDir: template: 1:3: the action is not closed: \"}}\" is missing"}},

@@ -37,7 +37,10 @@ void ReportNoImage(const VerbTable& verbs, const CommandPositions& positions, co
     return;
   }
   absl::StrAppend(&message, " and ", Quote(step.args.front()), " is not a known verb", list);
-  const absl::string_view near = NearestWord(step.args.front(), known);
+  // No misspelling of a verb, but what people call one.
+  const bool is_shell = step.args.front() == "bash" || step.args.front() == "shell";
+  const absl::string_view near =
+      is_shell && verbs.Find("sh") != nullptr ? "sh" : NearestWord(step.args.front(), known);
   if (!near.empty()) absl::StrAppend(&message, "; did you mean ", Quote(near), "?");
   diagnostics->Error(PositionOfArgument(positions, 0), std::move(message));
 }

@@ -76,8 +76,7 @@ absl::StatusOr<ExitStatus> Submit(Invocation& invocation, Flags flags) {
                                    : absl::StrCat(response->build_id(), "\n"));
     return ExitStatus::kSuccess;
   }
-  auto build =
-      Attach(invocation, **connection, response->build_id(), pipeline->Warnings());
+  auto build = Attach(invocation, **connection, response->build_id(), pipeline->Warnings());
   if (!build.ok()) return build.status();
   return build->has_value() ? ExitStatusOf((*build)->status()) : ExitStatus::kCancelled;
 }

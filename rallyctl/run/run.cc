@@ -209,7 +209,7 @@ void AddRun(CLI::App* app, Action* chosen) {
                    "containerd's namespace; removed at the end when it is new")
       ->capture_default_str();
   command->add_option("--slots", flags->agent.slots, "Steps at a time (one a core)")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 256));
   command->add_option("--network", flags->network, "What steps can reach: none or host")
       ->capture_default_str()
       ->check(CLI::IsMember({"none", "host"}));

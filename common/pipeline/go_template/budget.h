@@ -19,7 +19,7 @@ class Budget {
   // Actions, calls and loop passes of one render, and of all renders together. Work on long strings
   // counts as more.
   static constexpr int64_t kMaxRenderSteps = 100'000;
-  static constexpr int64_t kMaxTotalSteps = 2'000'000;
+  static constexpr int64_t kMaxTotalSteps = 1'000'000;
   // Of all results together.
   static constexpr int64_t kMaxTotalBytes = int64_t{8} << 20;
 

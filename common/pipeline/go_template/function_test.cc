@@ -142,7 +142,7 @@ TEST(FunctionTest, RefusedExpressionsAreChargedToAllRenders) {
       EXPECT_THAT(last, HasSubstr("pattern too large"));
     }
   }
-  EXPECT_THAT(last, HasSubstr("the templates of this file take more than 2000000 steps"));
+  EXPECT_THAT(last, HasSubstr("the templates of this file take more than 1000000 steps"));
 }
 
 TEST(FunctionTest, ValuesAreNotNestedWithoutLimit) {
