@@ -87,6 +87,10 @@ absl::StatusOr<ExitStatus> Lint(Invocation& invocation, Flags flags) {
     // The findings are what was asked for.
     terminal.Out(report.text);
     for (const std::string& line : report.valid) invocation.Say(line);
+    if (report.ok && !good) {
+      invocation.Say(
+          absl::StrCat(Count(report.findings.size(), "warning"), ", refused by --werror"));
+    }
   }
   return good ? ExitStatus::kSuccess : ExitStatus::kUsage;
 }
