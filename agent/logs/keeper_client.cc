@@ -23,7 +23,6 @@
 namespace rally::logs {
 namespace {
 
-
 constexpr size_t kMaxComplaintBytes = 4096;
 
 bool FileHolds(const std::string& path, absl::string_view expected) {

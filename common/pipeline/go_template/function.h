@@ -14,8 +14,8 @@ namespace rally::go_template {
 using Arguments = absl::Span<const Value>;
 
 // A function that templates can call. Pure: equal arguments give equal results. An error says what
-// is wrong with the arguments, without the function's name: the caller adds that. NotFound says that
-// an argument is nil and must not be: the caller then names the argument.
+// is wrong with the arguments, without the function's name: the caller adds that. NotFound says
+// that an argument is nil and must not be: the caller then names the argument.
 struct Function {
   static constexpr int kAnyNumber = -1;
 
