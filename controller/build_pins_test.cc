@@ -53,6 +53,8 @@ class BuildPinsTest : public ::testing::Test {
     auto opened = cas::DiskStore::Open(root_.string(), options);
     ASSERT_EQ(opened.status(), absl::OkStatus());
     store_ = *std::move(opened);
+    // What was there before counts from when it was found.
+    store_->AwaitEviction();
     blobs_ = std::make_unique<cas::LocalBlobStore>(store_.get());
     reader_ = std::make_unique<blob::CachingDirectoryReader>(blobs_.get(), 1 << 20);
     BuildPins::Parts parts;

@@ -40,8 +40,9 @@ struct DiskStoreOptions {
 
 // Blobs as files, within a budget. What a file holds is never trusted: its size is checked before
 // and its hash while it is read; a damaged one is put aside and counts as missing from then on. It
-// serves at once after a restart, while it still finds out what it has. Blobs that are not pinned
-// may be evicted after their grace. It knows nothing of trees and builds.
+// serves at once after a restart, while it still finds out what it has, and counts it as it finds
+// it: uploads meanwhile may exceed max_bytes and max_blobs, never the room on the disk. Blobs that
+// are not pinned may be evicted after their grace. It knows nothing of trees and builds.
 //
 // Ownership: owns everything below the directory, which one process uses at a time. Readers and
 //   writers must not outlive it.

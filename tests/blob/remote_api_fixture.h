@@ -74,6 +74,17 @@ class RemoteApiTest : public ::testing::Test {
     return writer->Finish();
   }
 
+  // How much of an upload the server has.
+  int64_t ReceivedBytes(const std::string& upload_name) {
+    Context context;
+    google::bytestream::QueryWriteStatusRequest request;
+    request.set_resource_name(upload_name);
+    google::bytestream::QueryWriteStatusResponse answer;
+    const grpc::Status status = stream_->QueryWriteStatus(&context, request, &answer);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return answer.committed_size();
+  }
+
   static std::string BlobName(const blob::Digest& d) {
     return absl::StrCat("blobs/", d.ToString());
   }
