@@ -1,7 +1,6 @@
 #include "agent/agent.h"
 
 #include <algorithm>
-#include <fstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,21 +21,13 @@
 #include "agent/step_clock.h"
 #include "agent/workspace/workspace_store.h"
 #include "common/blob/cas_client.h"
+#include "common/boot_id.h"
 #include "common/rpc/channel.h"
 #include "common/version.h"
 #include "glog/logging.h"
 
 namespace rally::agent {
 namespace {
-
-absl::StatusOr<std::string> ReadBootId() {
-  std::ifstream file("/proc/sys/kernel/random/boot_id");
-  std::string boot_id;
-  if (!(file >> boot_id)) {
-    return absl::InternalError("cannot read /proc/sys/kernel/random/boot_id; is /proc mounted?");
-  }
-  return boot_id;
-}
 
 // "what: the reason", as the operator reads it.
 absl::Status Explain(const absl::Status& status, absl::string_view what) {
@@ -124,6 +115,7 @@ absl::Status Agent::Parts::OpenRemote() {
 
   workspace::WorkspaceStore::Options store;
   store.directory = data->workspaces();
+  store.budget = {options.workspace_bytes, options.workspace_keep_free_percent};
   auto opened = workspace::WorkspaceStore::Open(store, blobs.get());
   if (!opened.ok()) return Explain(opened.status(), "the store of workspaces");
   workspaces = *std::move(opened);
@@ -143,7 +135,8 @@ absl::Status Agent::Parts::Compose() {
   auto started = StepClock::Start();
   if (!started.ok()) return started.status();
   clock = *std::move(started);
-  space = std::make_unique<SpaceWatch>(data.get());
+  space = std::make_unique<SpaceWatch>(
+      data.get(), [this](int64_t wanted_bytes) { workspaces->KeepBudget(wanted_bytes); });
   uploader = std::make_unique<LogUploader>(bulk_channel);
 
   AttemptTools tools;

@@ -26,6 +26,7 @@ class FakeWorkspaces : public workspace::WorkspaceStore {
   absl::Status Discard(const std::string& attempt) override;
   std::vector<std::string> Attempts() const override;
   bool HasTree(const blob::Digest& root) const override;
+  void KeepBudget(int64_t) override {}
   void FinishBackgroundWork() override {}
 
   // The next calls of a method fail so.

@@ -27,6 +27,7 @@ constexpr int64_t kMinStepMemoryBytes = 6 << 20;  // Less, and runc can't start 
 struct Raw {
   std::string network = "none";
   std::string step_memory = "4GiB";
+  std::string workspace_bytes = "0";
   std::vector<std::string> labels;
 };
 
@@ -44,6 +45,12 @@ absl::Status Understand(const Raw& raw, Options* options) {
     return absl::InvalidArgumentError(absl::StrCat("--step-memory: ", memory.status().message()));
   }
   options->step_memory_bytes = *memory;
+  auto workspaces = ParseSize(raw.workspace_bytes);
+  if (!workspaces.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--workspace-bytes: ", workspaces.status().message()));
+  }
+  options->workspace_bytes = *workspaces;
   if (options->kill_grace < absl::ZeroDuration() || options->kill_grace > absl::Hours(1)) {
     return absl::InvalidArgumentError("--kill-grace is 0s to 1h");
   }
@@ -85,6 +92,12 @@ void Declare(CLI::App* app, Options* options, Raw* raw, bool* check_config) {
       ->capture_default_str();
   flags::AddDuration(app, "--kill-grace", &options->kill_grace,
                      "from SIGTERM to SIGKILL when a step's time is over");
+  app->add_option("--workspace-bytes", raw->workspace_bytes,
+                  "what workspace trees may take on the disk, such as 200GiB; 0 = what it has")
+      ->capture_default_str();
+  app->add_option("--workspace-keep-free", options->workspace_keep_free_percent,
+                  "percent of the disk and its inodes that workspace trees leave free")
+      ->capture_default_str();
   app->add_option("--label", raw->labels, "name=value; may be repeated")->take_all();
   app->add_flag("--insecure", options->security.insecure,
                 "no TLS; loopback addresses and unix sockets only");
@@ -118,6 +131,9 @@ absl::Status CheckLimits(const Options& options) {
   }
   if (options.step_pids < 0 || (options.step_pids > 0 && options.step_pids < 4)) {
     return absl::InvalidArgumentError("--step-pids is 0 (no limit) or at least 4");
+  }
+  if (options.workspace_keep_free_percent < 0 || options.workspace_keep_free_percent > 90) {
+    return absl::InvalidArgumentError("--workspace-keep-free is a percentage from 0 to 90");
   }
   return absl::OkStatus();
 }

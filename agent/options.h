@@ -30,6 +30,9 @@ struct Options {
   int64_t step_pids = 1024;
   absl::Duration kill_grace = absl::Seconds(10);  // From SIGTERM to SIGKILL at a timeout.
 
+  int64_t workspace_bytes = 0;  // What trees may take; 0 = what the disk has.
+  int workspace_keep_free_percent = 5;
+
   // How long Start() waits for a containerd that doesn't answer.
   absl::Duration containerd_wait = absl::ZeroDuration();
   // Whether the destructor ends the steps, instead of leaving them to the next agent.

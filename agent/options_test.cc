@@ -58,6 +58,10 @@ TEST(OptionsTest, EveryFlag) {
                      "1.5",
                      "--step-pids",
                      "64",
+                     "--workspace-bytes",
+                     "200GiB",
+                     "--workspace-keep-free",
+                     "12",
                      "--label",
                      "arch=amd64",
                      "--label",
@@ -77,6 +81,8 @@ TEST(OptionsTest, EveryFlag) {
   EXPECT_EQ(options.step_memory_bytes, 512 << 20);
   EXPECT_EQ(options.step_cpus, 1.5);
   EXPECT_EQ(options.step_pids, 64);
+  EXPECT_EQ(options.workspace_bytes, int64_t{200} << 30);
+  EXPECT_EQ(options.workspace_keep_free_percent, 12);
   EXPECT_EQ(options.kill_grace, absl::Seconds(90));
   EXPECT_THAT(options.labels, UnorderedElementsAre(Pair("arch", "amd64"), Pair("zone", "a=b")));
 }

@@ -1,6 +1,7 @@
 #include "agent/space_watch.h"
 
 #include <chrono>
+#include <utility>
 
 #include "glog/logging.h"
 
@@ -12,7 +13,8 @@ constexpr int64_t kEnoughBytes = int64_t{1} << 30;
 
 }  // namespace
 
-SpaceWatch::SpaceWatch(const DataDirectory* data) : data_(data) {
+SpaceWatch::SpaceWatch(const DataDirectory* data, std::function<void(int64_t)> keep_budget)
+    : data_(data), keep_budget_(std::move(keep_budget)) {
   Look();
   thread_ = std::thread([this] {
     std::unique_lock<std::mutex> lock(mutex_);
@@ -46,6 +48,7 @@ void SpaceWatch::Look() {
   free_bytes_ = space->free_bytes;
   const bool has_room = HasRoom(*space);
   if (has_room) data_->KeepReserve();
+  keep_budget_(has_room ? 0 : kEnoughBytes);
   if (has_room_.exchange(has_room) != has_room) {
     LOG(WARNING) << (has_room ? "the disk has room again: new steps are taken"
                               : "the disk is nearly full: no new steps are taken");

@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -16,7 +18,9 @@ namespace rally::agent {
 // thread-safe. Blocking: the destructor, for one look at the disk.
 class SpaceWatch {
  public:
-  explicit SpaceWatch(const DataDirectory* data);
+  // Calls `keep_budget` after each look, with the bytes that have to become free before new steps
+  // can be taken. It doesn't block.
+  SpaceWatch(const DataDirectory* data, std::function<void(int64_t)> keep_budget);
   ~SpaceWatch();
 
   Session::Health Latest() const;
@@ -28,6 +32,7 @@ class SpaceWatch {
   void Look();
 
   const DataDirectory* const data_;
+  const std::function<void(int64_t)> keep_budget_;
   std::atomic<int64_t> free_bytes_{0};
   std::atomic<bool> has_room_{true};
   std::mutex mutex_;

@@ -1,5 +1,6 @@
 // Random trees, random operations, several steps in a chain: the delta's root must be the root that
-// a full scan of the merged mount gives, on this host and on one that has only the blobs.
+// a full scan of the merged mount gives: on this host, on one that has only the blobs, and on one
+// that follows from step to step and fetches what differs as a layer.
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -164,6 +165,15 @@ TEST_P(CapturePropertyTest, DeltaEqualsFullScan) {
   // Few layers, so that chains are flattened on the way.
   auto store = OpenStore(directory.Below("store"), &remote, /*max_layers=*/3);
   ASSERT_NE(store, nullptr);
+  auto follower = OpenStore(directory.Below("follower"), &remote, /*max_layers=*/4);
+  ASSERT_NE(follower, nullptr);
+  const auto expect_shown_by = [&](WorkspaceStore& host, const blob::Digest& wanted) {
+    const auto mount_point = host.CreateMountPoint("b-9-1");
+    ASSERT_TRUE(mount_point.ok()) << mount_point.status();
+    ASSERT_EQ(host.Mount("b-9-1", wanted, 0, 0), absl::OkStatus());
+    EXPECT_EQ(ScanOf(*mount_point), wanted);
+    ASSERT_EQ(host.Discard("b-9-1"), absl::OkStatus());
+  };
   for (int step = 0; step < kStepsPerChain; ++step) {
     SCOPED_TRACE(absl::StrCat("seed ", seed, " step ", step));
     const std::string attempt = absl::StrCat("b-", step, "-1");
@@ -178,15 +188,12 @@ TEST_P(CapturePropertyTest, DeltaEqualsFullScan) {
     ASSERT_EQ(captured->output_root, scanned);
     root = captured->output_root;
     ASSERT_EQ(store->Discard(attempt), absl::OkStatus());
+    expect_shown_by(*follower, root);
   }
 
   auto elsewhere = OpenStore(directory.Below("elsewhere"), &remote);
   ASSERT_NE(elsewhere, nullptr);
-  const auto there = elsewhere->CreateMountPoint("b-9-1");
-  ASSERT_TRUE(there.ok()) << there.status();
-  ASSERT_EQ(elsewhere->Mount("b-9-1", root, 0, 0), absl::OkStatus());
-  EXPECT_EQ(ScanOf(*there), root);
-  ASSERT_EQ(elsewhere->Discard("b-9-1"), absl::OkStatus());
+  expect_shown_by(*elsewhere, root);
   EXPECT_THAT(MountsBelow(directory.path()), testing::IsEmpty());
 }
 

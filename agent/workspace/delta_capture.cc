@@ -1,6 +1,5 @@
 #include "agent/workspace/delta_capture.h"
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -28,14 +27,6 @@ struct BaseDirectory {
   Digest digest;
   std::shared_ptr<const Directory> directory;
 };
-
-template <typename Nodes>
-auto FindByName(const Nodes& nodes, const std::string& name) -> decltype(&*nodes.begin()) {
-  const auto found =
-      std::lower_bound(nodes.begin(), nodes.end(), name,
-                       [](const auto& node, const std::string& key) { return node.name() < key; });
-  return found != nodes.end() && found->name() == name ? &*found : nullptr;
-}
 
 // Only those need a closer look.
 bool HasTargetBeyondAscii(const Directory& directory) {
@@ -69,7 +60,7 @@ class DeltaBuilder {
 
   absl::StatusOr<BaseDirectory> Child(const BaseDirectory& parent, const std::string& name) {
     if (parent.directory == nullptr) return BaseDirectory();
-    const DirectoryNode* node = FindByName(parent.directory->directories(), name);
+    const DirectoryNode* node = blob::FindNode(parent.directory->directories(), name);
     if (node == nullptr) return BaseDirectory();
     return Read(blob::DigestOfNode(*node));
   }
@@ -140,9 +131,9 @@ class DeltaBuilder {
   // input tree has at its place.
   absl::StatusOr<bool> Add(const UpperEntry& entry, const std::string& path, int depth,
                            const BaseDirectory& base, const Directory& old, Directory& built) {
-    const bool hides = FindByName(old.files(), entry.name) != nullptr ||
-                       FindByName(old.symlinks(), entry.name) != nullptr ||
-                       FindByName(old.directories(), entry.name) != nullptr;
+    const bool hides = blob::FindNode(old.files(), entry.name) != nullptr ||
+                       blob::FindNode(old.symlinks(), entry.name) != nullptr ||
+                       blob::FindNode(old.directories(), entry.name) != nullptr;
     switch (entry.kind) {
       case UpperEntry::Kind::kWhiteout:
         return !hides;
@@ -152,7 +143,7 @@ class DeltaBuilder {
              path});
         return !hides;
       case UpperEntry::Kind::kFile: {
-        const FileNode* node = FindByName(old.files(), entry.name);
+        const FileNode* node = blob::FindNode(old.files(), entry.name);
         if (node != nullptr && blob::DigestOfNode(*node) == entry.digest &&
             blob::ModeOf(*node) == entry.mode &&
             blob::MtimeOf(*node).value_or(entry.mtime) == entry.mtime) {
@@ -164,7 +155,7 @@ class DeltaBuilder {
         return false;
       }
       case UpperEntry::Kind::kSymlink: {
-        const SymlinkNode* node = FindByName(old.symlinks(), entry.name);
+        const SymlinkNode* node = blob::FindNode(old.symlinks(), entry.name);
         if (node != nullptr && node->target() == entry.target) {
           *built.add_symlinks() = *node;
           return true;
@@ -178,7 +169,7 @@ class DeltaBuilder {
         auto digest = Build(entry, path, depth + 1, *lower);
         if (!digest.ok()) return digest.status();
         *built.add_directories() = blob::MakeDirectoryNode(entry.name, *digest);
-        const DirectoryNode* node = FindByName(old.directories(), entry.name);
+        const DirectoryNode* node = blob::FindNode(old.directories(), entry.name);
         return node != nullptr && blob::DigestOfNode(*node) == *digest;
       }
     }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/workspace/small_file.h"
 #include "common/blob/file_digest.h"
 #include "common/file_descriptor.h"
 
@@ -97,6 +98,23 @@ absl::Status DirectoryMessages::Keep(const Digest& digest, const std::string& me
   if (::linkat(AT_FDCWD, by_descriptor.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0 &&
       errno != EEXIST) {
     return blob::ErrnoStatus(errno, absl::StrCat("creating ", path));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DirectoryMessages::RemoveAllBut(const absl::flat_hash_set<Digest>& needed) {
+  absl::flat_hash_set<std::string> kept;
+  for (const Digest& digest : needed) kept.insert(PathOf(digest));
+  const auto parents = NamesIn(directory_);
+  if (!parents.ok()) return parents.status();
+  for (const std::string& parent : *parents) {
+    const std::string path = absl::StrCat(directory_, "/", parent);
+    const auto names = NamesIn(path);
+    if (!names.ok()) return names.status();
+    for (const std::string& name : *names) {
+      const std::string file = absl::StrCat(path, "/", name);
+      if (!kept.contains(file)) ::unlink(file.c_str());
+    }
   }
   return absl::OkStatus();
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "common/blob/blob_store.h"
 
 namespace rally::workspace {
@@ -31,6 +32,9 @@ class DirectoryMessages : public blob::BlobStore {
   std::optional<std::string> ReadLocal(const blob::Digest& digest) const;
 
   absl::Status Keep(const blob::Digest& digest, const std::string& message);
+
+  // Removes the files of all others. What is kept meanwhile may go, too.
+  absl::Status RemoveAllBut(const absl::flat_hash_set<blob::Digest>& needed);
 
  private:
   std::string PathOf(const blob::Digest& digest) const;

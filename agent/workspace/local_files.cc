@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "agent/workspace/reopen.h"
@@ -95,6 +96,12 @@ bool LocalFiles::Provide(const blob::Digest& digest, uint32_t mode, std::optiona
   }
   // Also when the inode has as many links as the filesystem takes.
   return Copy(source->get(), stat.st_size, mode, mtime, dirfd, name);
+}
+
+void LocalFiles::Forget(const std::vector<uint64_t>& layers) {
+  const absl::flat_hash_set<uint64_t> gone(layers.begin(), layers.end());
+  absl::MutexLock lock(&mutex_);
+  absl::erase_if(files_, [&](const auto& file) { return gone.contains(file.second.layer); });
 }
 
 size_t LocalFiles::size() const {

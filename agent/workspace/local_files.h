@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -33,6 +34,9 @@ class LocalFiles {
   // of all layers. Never links or copies an empty file: its inode would be shared by everything.
   bool Provide(const blob::Digest& digest, uint32_t mode, std::optional<absl::Time> mtime,
                int layers, int dirfd, const char* name) const;
+
+  // Forgets what lies in these layers.
+  void Forget(const std::vector<uint64_t>& layers);
 
   size_t size() const;
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "agent/workspace/deadline_blob_store.h"
+#include "agent/workspace/nearest_tree.h"
 #include "common/blob/directory.h"
 #include "common/blob/materialise.h"
 #include "common/blob/open_beneath.h"
@@ -22,6 +23,9 @@ using ::rally::blob::Digest;
 using ::rally::blob::Directory;
 using ::rally::blob::DirectoryNode;
 using ::rally::blob::FileNode;
+
+// How many of the trees used last may be what a new one is built upon.
+constexpr size_t kCandidates = 8;
 
 class LayersAsSource : public blob::FileSource {
  public:
@@ -43,20 +47,15 @@ std::string Join(const std::string& directory, const std::string& name) {
 
 }  // namespace
 
-TreeCache::TreeCache(std::string directory, TreeCatalog* catalog, DirectoryMessages* messages,
-                     blob::DirectoryReader* reader, blob::BlobStore* remote, Trash* trash)
+TreeCache::TreeCache(std::string directory, Parts parts)
     : directory_(std::move(directory)),
-      catalog_(catalog),
-      messages_(messages),
-      reader_(reader),
-      remote_(remote),
-      trash_(trash),
+      parts_(std::move(parts)),
       layers_(::open(absl::StrCat(directory_, "/layers").c_str(),
                      O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {}
 
-absl::StatusOr<LocalTree> TreeCache::Ensure(const Digest& root, absl::Time deadline) {
+absl::StatusOr<TreeCatalog::HeldTree> TreeCache::Ensure(const Digest& root, absl::Time deadline) {
   while (true) {
-    if (std::optional<LocalTree> tree = catalog_->Find(root)) return *std::move(tree);
+    if (auto tree = parts_.catalog->Acquire(root)) return *std::move(tree);
     if (absl::Now() >= deadline) {
       return absl::DeadlineExceededError(
           absl::StrCat("no time left to fetch the tree ", root.ToString()));
@@ -74,7 +73,7 @@ absl::StatusOr<LocalTree> TreeCache::Ensure(const Digest& root, absl::Time deadl
     }
     if (mine) {
       // Another flight may have landed between the look and the start.
-      if (!catalog_->Has(root)) flight->status = Build(root, deadline);
+      if (!parts_.catalog->Has(root)) flight->status = Build(root, /*whole=*/false, deadline);
       {
         absl::MutexLock lock(&mutex_);
         flights_.erase(root);
@@ -91,32 +90,66 @@ absl::StatusOr<LocalTree> TreeCache::Ensure(const Digest& root, absl::Time deadl
   }
 }
 
-absl::Status TreeCache::Build(const Digest& root, absl::Time deadline) {
+absl::Status TreeCache::Build(const Digest& root, bool whole, absl::Time deadline) {
   local_files_found_.WaitForNotificationWithTimeout(deadline - absl::Now());
-  const uint64_t layer = catalog_->NewLayer();
+  const auto loaded = blob::LoadTree(*parts_.reader, root);
+  if (!loaded.ok()) return loaded.status();
+  std::optional<Digest> base;
+  std::optional<TreeCatalog::HeldTree> below;
+  if (!whole) {
+    base = NearestTree(*loaded, root, parts_.catalog->Recent(kCandidates), *parts_.reader);
+    // It may have gone since.
+    if (base.has_value()) below = parts_.catalog->Acquire(*base);
+    if (!below.has_value()) base.reset();
+  }
+  const auto build = [&] {
+    return BuildLayer(*loaded, root, base, below.has_value() ? below->tree : LocalTree(), deadline);
+  };
+  absl::Status built = build();
+  if (!absl::IsResourceExhausted(built)) return built;
+  const absl::Status room = parts_.make_room(loaded->total_bytes);
+  if (room.ok()) return build();
+  return absl::ResourceExhaustedError(absl::StrCat(built.message(), "; ", room.message()));
+}
+
+absl::Status TreeCache::BuildLayer(const blob::LoadedTree& loaded, const Digest& root,
+                                   const std::optional<Digest>& base, const LocalTree& below,
+                                   absl::Time deadline) {
+  const uint64_t layer = parts_.catalog->NewLayer();
   const std::string staging = absl::StrCat(directory_, "/staging");
   const std::string name = absl::StrCat("layer-", layer);
   FileDescriptor parent(::open(staging.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!parent.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("opening ", staging));
-  LayersAsSource source(local_files_, layers_.get());
-  DeadlineBlobStore remote(remote_, deadline);
-  const auto built = blob::Materialise(root, *reader_, remote, &source, parent.get(), name);
+  LayersAsSource source(*parts_.local_files, layers_.get());
+  DeadlineBlobStore remote(parts_.remote, deadline);
+  const auto built = blob::MaterialiseLoaded(loaded, root, base, *parts_.reader, remote, &source,
+                                             parent.get(), name);
   if (!built.ok()) return built.status();
   const std::string target = absl::StrCat(directory_, "/", TreeCatalog::LayerName(layer));
   if (::renameat(parent.get(), name.c_str(), AT_FDCWD, target.c_str()) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("moving a new tree to ", target));
   }
-  const int64_t entries = built->files + built->symlinks + built->directories;
-  const absl::Status published = catalog_->Publish(root, LocalTree{{layer}, entries});
-  if (published.ok()) AddFilesOfTree(root, layer);
-  return published;
+  LocalTree tree{{layer}, loaded.entries};
+  tree.layers.insert(tree.layers.end(), below.layers.begin(), below.layers.end());
+  const absl::Status published = parts_.catalog->Publish(root, std::move(tree));
+  if (!published.ok()) {
+    // Its own error would add nothing: what stays behind is removed at the next start.
+    parts_.trash->Take(target).IgnoreError();
+    return published;
+  }
+  if (base.has_value()) {
+    AddFilesOfLayer(root, layer);
+  } else {
+    AddFilesOfTree(root, layer);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status TreeCache::Adopt(const Digest& root, const std::string& upper, LocalTree below,
                               int64_t entries,
                               const std::vector<std::pair<Digest, std::string>>& files) {
-  if (catalog_->Has(root)) return trash_->Take(upper);
-  const uint64_t layer = catalog_->NewLayer();
+  if (parts_.catalog->Has(root)) return parts_.trash->Take(upper);
+  const uint64_t layer = parts_.catalog->NewLayer();
   const std::string target = absl::StrCat(directory_, "/", TreeCatalog::LayerName(layer));
   if (::rename(upper.c_str(), target.c_str()) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("moving ", upper, " to ", target));
@@ -124,24 +157,24 @@ absl::Status TreeCache::Adopt(const Digest& root, const std::string& upper, Loca
   LocalTree tree = std::move(below);
   tree.layers.insert(tree.layers.begin(), layer);
   tree.entries = entries;
-  const absl::Status published = catalog_->Publish(root, std::move(tree));
+  const absl::Status published = parts_.catalog->Publish(root, std::move(tree));
   if (!published.ok()) {
     // Its own error would add nothing: what stays behind is removed at the next start.
-    trash_->Take(target).IgnoreError();
+    parts_.trash->Take(target).IgnoreError();
     return published;
   }
-  for (const auto& [digest, path] : files) local_files_.Add(digest, layer, path);
+  for (const auto& [digest, path] : files) parts_.local_files->Add(digest, layer, path);
   return absl::OkStatus();
 }
 
 absl::Status TreeCache::Flatten(const Digest& root, absl::Time deadline) {
-  const std::optional<LocalTree> tree = catalog_->Find(root);
-  if (!tree.has_value() || tree->layers.size() == 1) return absl::OkStatus();
-  return Build(root, deadline);
+  const auto held = parts_.catalog->Acquire(root);
+  if (!held.has_value() || held->tree.layers.size() == 1) return absl::OkStatus();
+  return Build(root, /*whole=*/true, deadline);
 }
 
 void TreeCache::FindLocalFiles() {
-  for (const auto& [root, tree] : catalog_->All()) {
+  for (const auto& [root, tree] : parts_.catalog->All()) {
     if (tree.layers.size() == 1) {
       AddFilesOfTree(root, tree.layers.front());
     } else {
@@ -159,12 +192,12 @@ void TreeCache::AddFilesOfTree(const Digest& root, uint64_t layer) {
   while (!pending.empty()) {
     const auto [digest, path] = std::move(pending.back());
     pending.pop_back();
-    const std::optional<std::string> message = messages_->ReadLocal(digest);
+    const std::optional<std::string> message = parts_.messages->ReadLocal(digest);
     if (!message.has_value()) continue;
     const auto directory = blob::ParseDirectory(*message);
     if (!directory.ok()) continue;
     for (const FileNode& node : directory->files()) {
-      local_files_.Add(blob::DigestOfNode(node), layer, Join(path, node.name()));
+      parts_.local_files->Add(blob::DigestOfNode(node), layer, Join(path, node.name()));
     }
     for (const DirectoryNode& node : directory->directories()) {
       Digest child = blob::DigestOfNode(node);
@@ -180,7 +213,7 @@ void TreeCache::AddFilesOfLayer(const Digest& root, uint64_t layer) {
   while (!pending.empty()) {
     const auto [digest, path] = std::move(pending.back());
     pending.pop_back();
-    const std::optional<std::string> message = messages_->ReadLocal(digest);
+    const std::optional<std::string> message = parts_.messages->ReadLocal(digest);
     if (!message.has_value()) continue;
     const auto directory = blob::ParseDirectory(*message);
     auto fd = blob::OpenBeneath(layers_.get(), Join(name, path), O_RDONLY | O_DIRECTORY);
@@ -196,7 +229,7 @@ void TreeCache::AddFilesOfLayer(const Digest& root, uint64_t layer) {
     }
     for (const FileNode& node : directory->files()) {
       if (!files.contains(node.name())) continue;
-      local_files_.Add(blob::DigestOfNode(node), layer, Join(path, node.name()));
+      parts_.local_files->Add(blob::DigestOfNode(node), layer, Join(path, node.name()));
     }
     for (const DirectoryNode& node : directory->directories()) {
       if (!directories.contains(node.name())) continue;

@@ -2,7 +2,9 @@
 #define RALLY_AGENT_WORKSPACE_TREE_CACHE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,24 +21,35 @@
 #include "agent/workspace/trash.h"
 #include "agent/workspace/tree_catalog.h"
 #include "common/blob/directory_reader.h"
+#include "common/blob/tree.h"
 #include "common/file_descriptor.h"
 
 namespace rally::workspace {
 
-// The trees on this host and how they come here: materialised from blobs, adopted from a step's
-// upper directory, or flattened from too many layers. It knows neither attempts nor mounts.
+// The trees on this host and how they come here: materialised from blobs, whole or as a layer over
+// the tree here that resembles them most; adopted from a step's upper directory; or flattened from
+// too many layers. It knows neither attempts nor mounts.
 //
 // Ownership: what the constructor takes must outlive it. Threads: thread-safe. Blocking: on disk
 // and remote store. Errors: those of Materialise, DeadlineExceeded.
 class TreeCache {
  public:
   // `directory` is the store's; the catalog's layers are below it, new ones are built in its
-  // "staging". `reader` reads through `messages`, and `messages` from `remote`.
-  TreeCache(std::string directory, TreeCatalog* catalog, DirectoryMessages* messages,
-            blob::DirectoryReader* reader, blob::BlobStore* remote, Trash* trash);
+  // "staging". The reader reads through the messages, and they from the remote store.
+  struct Parts {
+    TreeCatalog* catalog;
+    LocalFiles* local_files;
+    DirectoryMessages* messages;
+    blob::DirectoryReader* reader;
+    blob::BlobStore* remote;
+    Trash* trash;
+    // Tries to free so many bytes of a full disk.
+    std::function<absl::Status(int64_t)> make_room;
+  };
+  TreeCache(std::string directory, Parts parts);
 
   // Makes the tree present. Concurrent calls for one root share the work.
-  absl::StatusOr<LocalTree> Ensure(const blob::Digest& root, absl::Time deadline);
+  absl::StatusOr<TreeCatalog::HeldTree> Ensure(const blob::Digest& root, absl::Time deadline);
 
   // Makes `upper`, a directory on the same filesystem, the top layer of the tree `root`, the rest
   // being `below`. `files` are the regular files in it. Takes `upper` away in any case.
@@ -57,18 +70,18 @@ class TreeCache {
     absl::Status status;  // Written before `done`.
   };
 
-  absl::Status Build(const blob::Digest& root, absl::Time deadline);
+  // Over the nearest tree, unless it shall be `whole`.
+  absl::Status Build(const blob::Digest& root, bool whole, absl::Time deadline);
+  // On top of `below`, if there is one.
+  absl::Status BuildLayer(const blob::LoadedTree& loaded, const blob::Digest& root,
+                          const std::optional<blob::Digest>& base, const LocalTree& below,
+                          absl::Time deadline);
   void AddFilesOfTree(const blob::Digest& root, uint64_t layer);
   void AddFilesOfLayer(const blob::Digest& root, uint64_t layer);
 
   const std::string directory_;
-  TreeCatalog* const catalog_;
-  DirectoryMessages* const messages_;
-  blob::DirectoryReader* const reader_;
-  blob::BlobStore* const remote_;
-  Trash* const trash_;
+  const Parts parts_;
   FileDescriptor layers_;
-  LocalFiles local_files_;
   absl::Notification local_files_found_;
 
   absl::Mutex mutex_;

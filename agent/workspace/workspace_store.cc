@@ -6,10 +6,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -21,15 +22,18 @@
 #include "agent/workspace/deadline_blob_store.h"
 #include "agent/workspace/delta_capture.h"
 #include "agent/workspace/delta_upload.h"
+#include "agent/workspace/directory_lock.h"
 #include "agent/workspace/directory_messages.h"
 #include "agent/workspace/overlay_mount.h"
 #include "agent/workspace/small_file.h"
 #include "agent/workspace/trash.h"
 #include "agent/workspace/tree_cache.h"
 #include "agent/workspace/tree_catalog.h"
+#include "agent/workspace/tree_eviction.h"
 #include "common/blob/directory.h"
 #include "common/blob/directory_reader.h"
 #include "common/blob/file_digest.h"
+#include "common/boot_id.h"
 #include "common/file_descriptor.h"
 #include "glog/logging.h"
 
@@ -60,38 +64,14 @@ absl::Status ValidateAttempt(const std::string& attempt) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> BootId() {
-  FileDescriptor file(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
-  char id[64];
-  const ssize_t length = file.valid() ? ::read(file.get(), id, sizeof(id)) : -1;
-  if (length <= 0) return absl::ErrnoToStatus(errno, "reading the host's boot id");
-  return std::string(absl::StripAsciiWhitespace(absl::string_view(id, length)));
-}
-
-// A POSIX lock belongs to the process, not to the descriptor: what the agent forks doesn't keep it.
-absl::StatusOr<FileDescriptor> LockDirectory(const std::string& directory) {
-  const std::string path = absl::StrCat(directory, "/lock");
-  FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!file.valid()) return blob::ErrnoStatus(errno, absl::StrCat("opening ", path));
-  struct flock lock {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  if (::fcntl(file.get(), F_SETLK, &lock) == 0) return file;
-  if (errno != EACCES && errno != EAGAIN) {
-    return blob::ErrnoStatus(errno, absl::StrCat("locking ", path));
-  }
-  return absl::FailedPreconditionError(absl::StrCat(
-      "another process uses the workspaces in ", directory,
-      "; is an agent running already? Two agents on a host need two data directories"));
-}
-
 class OverlayWorkspaceStore : public WorkspaceStore {
  public:
-  OverlayWorkspaceStore(std::string directory, FileDescriptor lock, int max_layers,
-                        OverlayFeatures features, std::string boot_id, blob::BlobStore* remote)
-      : directory_(std::move(directory)),
+  OverlayWorkspaceStore(const Options& options, FileDescriptor lock, OverlayFeatures features,
+                        std::string boot_id, blob::BlobStore* remote)
+      : directory_(options.directory),
         lock_(std::move(lock)),
-        max_layers_(static_cast<size_t>(std::max(max_layers, 1))),
+        max_layers_(static_cast<size_t>(std::max(options.max_layers, 1))),
+        budget_(options.budget),
         boot_id_(std::move(boot_id)),
         remote_(remote),
         trash_(absl::StrCat(directory_, "/trash")),
@@ -117,38 +97,48 @@ class OverlayWorkspaceStore : public WorkspaceStore {
   absl::Status Discard(const std::string& attempt) override;
   std::vector<std::string> Attempts() const override { return attempts_.All(); }
   bool HasTree(const Digest& root) const override { return catalog_->Has(root); }
+  void KeepBudget(int64_t wanted_bytes) override { MakeRoomLater(wanted_bytes); }
   void FinishBackgroundWork() override { background_->WaitUntilIdle(); }
 
  private:
   using Messages = decltype(CapturedDelta::directories);
 
-  absl::StatusOr<LocalTree> EnsureMountable(const Digest& root, absl::Time deadline);
+  absl::StatusOr<TreeCatalog::HeldTree> EnsureMountable(const Digest& root, absl::Time deadline);
   // True if there is nothing left to do for Mount.
   absl::StatusOr<bool> IsMountedAlready(const std::string& attempt, const AttemptRecord& wanted);
   absl::StatusOr<CaptureResult> CaptureUpper(const std::string& attempt,
                                              const AttemptRecord& record, absl::Time deadline);
   absl::Status Adopt(const std::string& upper_path, int upper, const CapturedDelta& delta,
                      LocalTree input, int64_t entries);
+  void HoldFor(const std::string& attempt, TreeCatalog::Hold hold);
   void KeepMessagesLater(Messages messages);
   void EmptyTrashLater();
-  void FlattenLater(const Digest& root);
+  void MakeRoomLater(int64_t wanted_bytes = 0);
+  void FlattenIfDeep(const Digest& root, const LocalTree& tree);
   void MakeDurableLater();
 
   const std::string directory_;
   const FileDescriptor lock_;
   const size_t max_layers_;
+  const TreeBudget budget_;
   const std::string boot_id_;
   blob::BlobStore* const remote_;
   Trash trash_;
   AttemptMounts attempts_;
   DirectoryMessages messages_;
   blob::CachingDirectoryReader reader_;
+  LocalFiles local_files_;
   std::unique_ptr<TreeCatalog> catalog_;
+  std::unique_ptr<TreeEviction> eviction_;
   std::unique_ptr<TreeCache> cache_;
   AttemptLocks attempt_locks_;
+  std::atomic<bool> room_wanted_{false};  // A look at the budget is queued.
+  bool had_room_ = true;                  // The background's: at the last look.
 
   absl::Mutex mutex_;
   absl::Time last_durable_ ABSL_GUARDED_BY(mutex_) = absl::Now();
+  // The layers of attempts that are, or may be, mounted.
+  absl::flat_hash_map<std::string, TreeCatalog::Hold> holds_ ABSL_GUARDED_BY(mutex_);
   // Last, so that its work ends while all that it uses exists.
   std::unique_ptr<BackgroundWork> background_ = std::make_unique<BackgroundWork>();
 };
@@ -164,17 +154,21 @@ absl::Status OverlayWorkspaceStore::Recover() {
   auto catalog = TreeCatalog::Open(directory_, boot_id_, &trash_);
   if (!catalog.ok()) return catalog.status();
   catalog_ = *std::move(catalog);
-  absl::flat_hash_set<uint64_t> used;
   for (const std::string& attempt : Attempts()) {
-    const auto record = ReadAttemptRecord(attempts_.AttemptDirectory(attempt));
-    if (record.ok()) used.insert(record->layers.begin(), record->layers.end());
+    auto record = ReadAttemptRecord(attempts_.AttemptDirectory(attempt));
+    if (record.ok()) HoldFor(attempt, catalog_->HoldLayers(std::move(record->layers)));
   }
-  status = catalog_->RemoveUnusedLayers(used);
+  status = catalog_->RemoveUnusedLayers();
   if (!status.ok()) return status;
-  cache_ = std::make_unique<TreeCache>(directory_, catalog_.get(), &messages_, &reader_, remote_,
-                                       &trash_);
+  eviction_ = std::make_unique<TreeEviction>(directory_, budget_, catalog_.get(), &local_files_,
+                                             &messages_, &trash_);
+  TreeCache::Parts parts{
+      catalog_.get(), &local_files_, &messages_, &reader_, remote_, &trash_, [this](int64_t bytes) {
+        return eviction_->MakeRoom(bytes);
+      }};
+  cache_ = std::make_unique<TreeCache>(directory_, std::move(parts));
   background_->Add([this] { cache_->FindLocalFiles(); });
-  EmptyTrashLater();
+  MakeRoomLater();
   return absl::OkStatus();
 }
 
@@ -189,12 +183,17 @@ absl::Status OverlayWorkspaceStore::EnsureTree(const Digest& root, absl::Time de
   return EnsureMountable(root, deadline).status();
 }
 
-absl::StatusOr<LocalTree> OverlayWorkspaceStore::EnsureMountable(const Digest& root,
-                                                                 absl::Time deadline) {
-  auto tree = cache_->Ensure(root, deadline);
-  if (!tree.ok()) return tree.status();
-  MakeDurableLater();
-  if (tree->layers.size() <= kMaxStackedLayers) return tree;
+absl::StatusOr<TreeCatalog::HeldTree> OverlayWorkspaceStore::EnsureMountable(const Digest& root,
+                                                                             absl::Time deadline) {
+  const bool was_here = catalog_->Has(root);
+  auto held = cache_->Ensure(root, deadline);
+  if (!held.ok()) return held.status();
+  if (!was_here) {
+    MakeDurableLater();
+    MakeRoomLater();
+    FlattenIfDeep(root, held->tree);
+  }
+  if (held->tree.layers.size() <= kMaxStackedLayers) return held;
   // Flattening in the background didn't keep up.
   const absl::Status flattened = cache_->Flatten(root, deadline);
   if (!flattened.ok()) return flattened;
@@ -243,7 +242,8 @@ absl::Status OverlayWorkspaceStore::Mount(const std::string& attempt, const Dige
   if (*mounted) return absl::OkStatus();
   auto tree = EnsureMountable(root, absl::Now() + kMountDeadline);
   if (!tree.ok()) return tree.status();
-  record.layers = tree->layers;
+  record.layers = tree->tree.layers;
+  HoldFor(attempt, std::move(tree->hold));
   absl::Status status = attempts_.CreateMountPoint(attempt).status();
   if (status.ok()) status = attempts_.Mount(attempt, record);
   if (!status.ok()) {
@@ -293,8 +293,8 @@ absl::StatusOr<WorkspaceStore::CaptureResult> OverlayWorkspaceStore::CaptureUppe
   const auto counts = CountChanges(*delta, record.input_root, reader_);
   if (!counts.ok()) return counts.status();
   // The catalog may have flattened the tree meanwhile; it is the same tree.
-  LocalTree input =
-      catalog_->Find(record.input_root).value_or(LocalTree{record.layers, /*entries=*/0});
+  const auto held = catalog_->Acquire(record.input_root);
+  LocalTree input = held.has_value() ? held->tree : LocalTree{record.layers, /*entries=*/0};
   const int64_t entries = input.entries + counts->added - counts->removed;
   if (entries > blob::kMaxTreeEntries) {
     return absl::ResourceExhaustedError(absl::StrCat("the workspace has ", entries,
@@ -326,10 +326,16 @@ absl::Status OverlayWorkspaceStore::Adopt(const std::string& upper_path, int upp
   if (!status.ok()) return status;
   status = cache_->Adopt(delta.root, upper_path, std::move(input), entries, delta.files);
   if (!status.ok()) return status;
-  const auto tree = catalog_->Find(delta.root);
-  if (tree.has_value() && tree->layers.size() > max_layers_) FlattenLater(delta.root);
+  const auto held = catalog_->Acquire(delta.root);
+  if (held.has_value()) FlattenIfDeep(delta.root, held->tree);
   MakeDurableLater();
+  MakeRoomLater();
   return absl::OkStatus();
+}
+
+void OverlayWorkspaceStore::HoldFor(const std::string& attempt, TreeCatalog::Hold hold) {
+  absl::MutexLock lock(&mutex_);
+  std::swap(holds_[attempt], hold);
 }
 
 absl::Status OverlayWorkspaceStore::Discard(const std::string& attempt) {
@@ -341,6 +347,15 @@ absl::Status OverlayWorkspaceStore::Discard(const std::string& attempt) {
     return absl::Status(status.code(), absl::StrCat("discarding the workspace of attempt ", attempt,
                                                     ": ", status.message()));
   }
+  TreeCatalog::Hold released;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto hold = holds_.find(attempt);
+    if (hold != holds_.end()) {
+      released = std::move(hold->second);
+      holds_.erase(hold);
+    }
+  }
   EmptyTrashLater();
   return absl::OkStatus();
 }
@@ -348,9 +363,20 @@ absl::Status OverlayWorkspaceStore::Discard(const std::string& attempt) {
 void OverlayWorkspaceStore::EmptyTrashLater() {
   // When the queue is full, something in it empties the trash, or the next Discard does.
   background_->Add([this] {
-    const absl::Status status = trash_.Empty();
+    const absl::Status status = eviction_->RemoveReleased();
     LOG_IF(WARNING, !status.ok()) << "removing old workspaces: " << status;
   });
+}
+
+void OverlayWorkspaceStore::MakeRoomLater(int64_t wanted_bytes) {
+  if (room_wanted_.exchange(true)) return;
+  const bool queued = background_->Add([this, wanted_bytes] {
+    room_wanted_ = false;
+    const absl::Status status = eviction_->MakeRoom(wanted_bytes);
+    LOG_IF(WARNING, !status.ok() && had_room_) << status;
+    had_room_ = status.ok();
+  });
+  if (!queued) room_wanted_ = false;
 }
 
 void OverlayWorkspaceStore::KeepMessagesLater(Messages messages) {
@@ -366,11 +392,13 @@ void OverlayWorkspaceStore::KeepMessagesLater(Messages messages) {
   });
 }
 
-void OverlayWorkspaceStore::FlattenLater(const Digest& root) {
+void OverlayWorkspaceStore::FlattenIfDeep(const Digest& root, const LocalTree& tree) {
+  if (tree.layers.size() <= max_layers_) return;
   background_->Add([this, root] {
     const absl::Status status = cache_->Flatten(root, absl::Now() + kFlattenDeadline);
     LOG_IF(WARNING, !status.ok()) << "flattening the tree " << root << ": " << status;
   });
+  EmptyTrashLater();
 }
 
 void OverlayWorkspaceStore::MakeDurableLater() {
@@ -408,10 +436,9 @@ absl::StatusOr<std::unique_ptr<WorkspaceStore>> WorkspaceStore::Open(const Optio
   if (!staged.ok()) return staged;
   const auto features = ProbeOverlay(staging);
   if (!features.ok()) return features.status();
-  auto boot_id = BootId();
+  auto boot_id = ReadBootId();
   if (!boot_id.ok()) return boot_id.status();
-  auto store = std::make_unique<OverlayWorkspaceStore>(options.directory, *std::move(lock),
-                                                       options.max_layers, *features,
+  auto store = std::make_unique<OverlayWorkspaceStore>(options, *std::move(lock), *features,
                                                        *std::move(boot_id), remote);
   const absl::Status recovered = store->Recover();
   if (!recovered.ok()) {

@@ -14,15 +14,23 @@
 
 namespace rally::workspace {
 
+// What the trees on this host may take.
+struct TreeBudget {
+  int64_t max_bytes = 0;  // As the disk counts them; 0: what the disk has.
+  // How much of the disk, bytes and inodes, others shall find free.
+  int keep_free_percent = 5;
+};
+
 // The workspaces of one agent: trees materialised on this host, an overlay mount per attempt, and
-// the capture of what a step changed. It does not run steps, and it evicts nothing yet.
+// the capture of what a step changed. Trees that no attempt uses go when the budget wants it, the
+// one used the longest ago first. It does not run steps.
 //
 // Ownership: owns everything below Options::directory, which one process uses at a time. The remote
 //   blob store must outlive it. The destructor finishes background work but leaves attempts
 //   mounted: they belong to steps that outlive the agent.
 // Threads: thread-safe. Calls for one attempt exclude each other; calls for different ones do not.
-// Blocking: every method but HasTree and Attempts does disk or network I/O. EnsureTree and Capture
-//   honour their deadline; Mount gives EnsureTree ten minutes.
+// Blocking: every method but HasTree, KeepBudget and Attempts does disk or network I/O. EnsureTree
+//   and Capture honour their deadline; Mount gives EnsureTree ten minutes.
 // Errors: InvalidArgument (attempt name; a tree or a file name that can't be stored),
 //   FailedPrecondition (this kernel or filesystem can't do it; still in use; host restarted since),
 //   NotFound (unknown attempt; blob missing everywhere), ResourceExhausted (limits of a tree),
@@ -33,6 +41,7 @@ class WorkspaceStore {
     std::string directory;
     // A tree that would be stacked from more layers than this is flattened in the background.
     int max_layers = 32;
+    TreeBudget budget;
   };
 
   struct CaptureResult {
@@ -77,6 +86,10 @@ class WorkspaceStore {
 
   // Attempts that have something on disk or mounted, sorted.
   virtual std::vector<std::string> Attempts() const = 0;
+
+  // Looks soon whether the trees still keep their budget, for others fill the disk, too, and evicts
+  // until so many bytes more are free. Doesn't block.
+  virtual void KeepBudget(int64_t wanted_bytes) = 0;
 
   virtual bool HasTree(const blob::Digest& root) const = 0;
 

@@ -1,6 +1,7 @@
 #ifndef RALLY_COMMON_BLOB_DIRECTORY_H_
 #define RALLY_COMMON_BLOB_DIRECTORY_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -72,6 +73,15 @@ void FillFileNode(absl::string_view name, const Digest& digest, uint32_t mode,
 SymlinkNode MakeSymlinkNode(absl::string_view name, absl::string_view target);
 DirectoryNode MakeDirectoryNode(absl::string_view name, const Digest& digest);
 void SetDirectoryProperties(uint32_t mode, std::optional<absl::Time> mtime, Directory* directory);
+
+// The node of that name among those of one kind, which are sorted; null if there is none.
+template <typename Nodes>
+auto FindNode(const Nodes& nodes, const std::string& name) -> decltype(&*nodes.begin()) {
+  const auto found =
+      std::lower_bound(nodes.begin(), nodes.end(), name,
+                       [](const auto& node, const std::string& key) { return node.name() < key; });
+  return found != nodes.end() && found->name() == name ? &*found : nullptr;
+}
 
 // The digest in a node of a directory that passed Validate.
 Digest DigestOfNode(const FileNode& node);

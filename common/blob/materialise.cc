@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -35,16 +37,27 @@ absl::Status SetTimes(int fd, std::optional<absl::Time> mtime) {
   return absl::OkStatus();
 }
 
+bool HasEntry(const Directory& directory, const std::string& name) {
+  return FindNode(directory.files(), name) != nullptr ||
+         FindNode(directory.directories(), name) != nullptr ||
+         FindNode(directory.symlinks(), name) != nullptr;
+}
+
+bool IsSameFile(const FileNode& a, const FileNode& b) {
+  return DigestOfNode(a) == DigestOfNode(b) && ModeOf(a) == ModeOf(b) && MtimeOf(a) == MtimeOf(b);
+}
+
 // Builds one tree below one directory. In passes over the tree, so that file contents can be
 // fetched in batches that span directories: directories and what is at hand, what has to be
 // fetched, symlinks, and the directories' own modes and times last, children before parents.
 class Builder {
  public:
-  Builder(const LoadedTree& tree, BlobStore& store, FileSource* local, int root_fd)
-      : tree_(tree), store_(store), local_(local), root_fd_(root_fd) {}
+  Builder(const LoadedTree& tree, DirectoryReader& reader, BlobStore& store, FileSource* local,
+          int root_fd)
+      : tree_(tree), reader_(reader), store_(store), local_(local), root_fd_(root_fd) {}
 
-  absl::StatusOr<MaterialiseStats> Run(const Digest& root) {
-    if (absl::Status s = MakeDirectories(root, ""); !s.ok()) return s;
+  absl::StatusOr<MaterialiseStats> Run(const Digest& root, const std::optional<Digest>& base) {
+    if (absl::Status s = MakeDirectories(root, base, ""); !s.ok()) return s;
     if (absl::Status s = FetchSmall(); !s.ok()) return s;
     if (absl::Status s = FetchLarge(); !s.ok()) return s;
     for (const PlacedDirectory& placed : directories_) {
@@ -60,6 +73,8 @@ class Builder {
   struct PlacedDirectory {
     std::string path;  // Below the root, which is "".
     const Directory* directory;
+    // What is there already; never null.
+    std::shared_ptr<const Directory> base;
   };
   struct Place {
     size_t directory;  // Index in directories_.
@@ -72,30 +87,61 @@ class Builder {
   };
 
   // Preorder, so that parents come before children in directories_.
-  absl::Status MakeDirectories(const Digest& digest, const std::string& path) {
+  absl::Status MakeDirectories(const Digest& digest, const std::optional<Digest>& base,
+                               const std::string& path) {
     const Directory& directory = *tree_.directories.at(digest);
     const size_t index = directories_.size();
-    directories_.push_back({path, &directory});
+    absl::StatusOr<std::shared_ptr<const Directory>> below = std::make_shared<const Directory>();
+    if (base.has_value()) below = reader_.Read(*base);
+    if (!below.ok()) return below.status();
+    directories_.push_back({path, &directory, *below});
+    std::vector<std::pair<const DirectoryNode*, std::optional<Digest>>> children;
     {
       absl::StatusOr<FileDescriptor> fd = OpenBeneath(root_fd_, path, O_RDONLY | O_DIRECTORY);
       if (!fd.ok()) return fd.status();
       for (const DirectoryNode& child : directory.directories()) {
+        std::optional<Digest> there;
+        const DirectoryNode* node = FindNode((*below)->directories(), child.name());
+        if (node != nullptr) there = DigestOfNode(*node);
+        if (there == DigestOfNode(child)) continue;
         if (mkdirat(fd->get(), child.name().c_str(), 0700) != 0) {
           return ErrnoStatus(errno,
                              absl::StrCat("creating directory '", Shown(path, child.name()), "'"));
         }
         ++stats_.directories;
+        children.emplace_back(&child, std::move(there));
       }
       for (const FileNode& file : directory.files()) {
+        const FileNode* there = FindNode((*below)->files(), file.name());
+        if (there != nullptr && IsSameFile(*there, file)) continue;
         if (absl::Status s = MakeOrWant(file, index, fd->get()); !s.ok()) return s;
       }
+      if (absl::Status s = HideWhatWent(directories_[index], fd->get()); !s.ok()) return s;
     }
-    for (const DirectoryNode& child : directory.directories()) {
-      absl::Status s = MakeDirectories(
-          DigestOfNode(child), path.empty() ? child.name() : absl::StrCat(path, "/", child.name()));
+    for (auto& [child, there] : children) {
+      absl::Status s =
+          MakeDirectories(DigestOfNode(*child), there,
+                          path.empty() ? child->name() : absl::StrCat(path, "/", child->name()));
       if (!s.ok()) return s;
     }
     return absl::OkStatus();
+  }
+
+  absl::Status HideWhatWent(const PlacedDirectory& placed, int directory_fd) {
+    const auto hide = [&](const auto& nodes) -> absl::Status {
+      for (const auto& node : nodes) {
+        if (HasEntry(*placed.directory, node.name())) continue;
+        if (mknodat(directory_fd, node.name().c_str(), S_IFCHR, makedev(0, 0)) != 0) {
+          return ErrnoStatus(errno, absl::StrCat("hiding '", Shown(placed.path, node.name()), "'"));
+        }
+        ++stats_.whiteouts;
+      }
+      return absl::OkStatus();
+    };
+    absl::Status status = hide(placed.base->files());
+    if (status.ok()) status = hide(placed.base->directories());
+    if (status.ok()) status = hide(placed.base->symlinks());
+    return status;
   }
 
   absl::Status MakeOrWant(const FileNode& file, size_t directory, int directory_fd) {
@@ -226,6 +272,8 @@ class Builder {
     absl::StatusOr<FileDescriptor> fd = OpenBeneath(root_fd_, placed.path, O_RDONLY | O_DIRECTORY);
     if (!fd.ok()) return fd.status();
     for (const SymlinkNode& link : placed.directory->symlinks()) {
+      const SymlinkNode* there = FindNode(placed.base->symlinks(), link.name());
+      if (there != nullptr && there->target() == link.target()) continue;
       if (symlinkat(link.target().c_str(), fd->get(), link.name().c_str()) != 0) {
         return ErrnoStatus(
             errno, absl::StrCat("creating symlink '", Shown(placed.path, link.name()), "'"));
@@ -253,6 +301,7 @@ class Builder {
   }
 
   const LoadedTree& tree_;
+  DirectoryReader& reader_;
   BlobStore& store_;
   FileSource* const local_;
   const int root_fd_;
@@ -270,8 +319,16 @@ absl::StatusOr<MaterialiseStats> Materialise(const Digest& root, DirectoryReader
                                              const MaterialiseOptions& options) {
   absl::StatusOr<LoadedTree> tree = LoadTree(reader, root, options.limits);
   if (!tree.ok()) return tree.status();
+  return MaterialiseLoaded(*tree, root, std::nullopt, reader, store, local, parent_dirfd, name);
+}
+
+absl::StatusOr<MaterialiseStats> MaterialiseLoaded(const LoadedTree& tree, const Digest& root,
+                                                   const std::optional<Digest>& base,
+                                                   DirectoryReader& reader, BlobStore& store,
+                                                   FileSource* local, int parent_dirfd,
+                                                   const std::string& name) {
   // The reader should have refused a bad directory; what follows writes as root by its names.
-  for (const auto& [digest, directory] : tree->directories) {
+  for (const auto& [digest, directory] : tree.directories) {
     if (absl::Status valid = Validate(*directory); !valid.ok()) {
       return absl::Status(valid.code(),
                           absl::StrCat("blob ", digest.ToString(), ": ", valid.message()));
@@ -283,7 +340,7 @@ absl::StatusOr<MaterialiseStats> Materialise(const Digest& root, DirectoryReader
   FileDescriptor root_fd(
       openat(parent_dirfd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   absl::StatusOr<MaterialiseStats> stats =
-      root_fd.valid() ? Builder(*tree, store, local, root_fd.get()).Run(root)
+      root_fd.valid() ? Builder(tree, reader, store, local, root_fd.get()).Run(root, base)
                       : ErrnoStatus(errno, absl::StrCat("opening '", name, "'"));
   if (stats.ok()) return stats;
   const absl::Status removed = RemoveTree(parent_dirfd, name);

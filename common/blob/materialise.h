@@ -31,6 +31,7 @@ struct MaterialiseOptions {
   TreeLimits limits;
 };
 
+// What was written.
 struct MaterialiseStats {
   int64_t files = 0;
   int64_t symlinks = 0;
@@ -38,6 +39,7 @@ struct MaterialiseStats {
   int64_t local_files = 0;  // Those that the FileSource provided.
   int64_t fetched_blobs = 0;
   int64_t fetched_bytes = 0;
+  int64_t whiteouts = 0;
 };
 
 // Builds the tree as parent_dirfd/name, which must not exist, with exact modes and mtimes, owned
@@ -51,6 +53,15 @@ absl::StatusOr<MaterialiseStats> Materialise(const Digest& root, DirectoryReader
                                              BlobStore& store, FileSource* local, int parent_dirfd,
                                              const std::string& name,
                                              const MaterialiseOptions& options = {});
+
+// The same for a tree that LoadTree has read, and checked against the limits. With a `base`, which
+// is another tree that `reader` knows, only what differs from it is written, as overlayfs wants a
+// layer above it: whatever has to go is a whiteout.
+absl::StatusOr<MaterialiseStats> MaterialiseLoaded(const LoadedTree& tree, const Digest& root,
+                                                   const std::optional<Digest>& base,
+                                                   DirectoryReader& reader, BlobStore& store,
+                                                   FileSource* local, int parent_dirfd,
+                                                   const std::string& name);
 
 }  // namespace rally::blob
 
