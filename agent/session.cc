@@ -228,6 +228,7 @@ void Session::Dispatch(const v1::ControllerMessage& message) {
     case v1::ControllerMessage::kResultAck:
       executor_->OnResultAck(message.result_ack().key());
       break;
+    case v1::ControllerMessage::kUploadBlobs:  // Whoever doesn't answer has nothing.
     case v1::ControllerMessage::kWelcome:
     case v1::ControllerMessage::MESSAGE_NOT_SET:
       break;  // The latter: a message of a newer controller.

@@ -21,6 +21,7 @@
 #include "controller/blob/blob_services.h"
 #include "controller/blob/disk_store.h"
 #include "controller/blob/local_blob_store.h"
+#include "controller/blob_trace.h"
 #include "controller/build_pins.h"
 #include "controller/logs/log_store.h"
 #include "controller/loop/loop.h"
@@ -200,6 +201,10 @@ class Controller::Impl : public CommandSink {
       }
       loop_->Post(std::move(joined));
     });
+  }
+  void Trace(core::TraceBlobs trace) override {
+    workers_.Post(
+        [this, trace = std::move(trace)] { loop_->Post(TraceInTrees(trace, *directories_)); });
   }
   bool IsWatched(const std::string& build_id) override { return watchers_.IsWatched(build_id); }
   void Publish(const core::Build& build) override {

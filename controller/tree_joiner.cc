@@ -1,6 +1,7 @@
 #include "controller/tree_joiner.h"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,27 @@ namespace {
 
 blob::Digest FromCore(const core::Digest& digest) { return {digest.hash, digest.size_bytes}; }
 
+// Remembers which directories could not be read because they are lost.
+class NotingReader : public blob::DirectoryReader {
+ public:
+  explicit NotingReader(blob::DirectoryReader& reader) : reader_(reader) {}
+
+  absl::StatusOr<std::shared_ptr<const blob::Directory>> Read(const blob::Digest& digest) override {
+    auto directory = reader_.Read(digest);
+    if (absl::IsNotFound(directory.status()) || absl::IsDataLoss(directory.status())) {
+      lost_.push_back({digest.hash, digest.size_bytes});
+    }
+    return directory;
+  }
+  void Prefetch(absl::Span<const blob::Digest> digests) override { reader_.Prefetch(digests); }
+
+  const std::vector<core::Digest>& lost() const { return lost_; }
+
+ private:
+  blob::DirectoryReader& reader_;
+  std::vector<core::Digest> lost_;
+};
+
 }  // namespace
 
 core::TreeJoined JoinAndStore(const core::JoinTrees& command, blob::DirectoryReader& reader,
@@ -20,6 +42,7 @@ core::TreeJoined JoinAndStore(const core::JoinTrees& command, blob::DirectoryRea
   core::TreeJoined joined;
   joined.build_id = command.build_id;
   joined.step = command.step;
+  joined.generation = command.generation;
   std::vector<blob::StepTrees> deltas;
   deltas.reserve(command.deltas.size());
   for (const core::StepTrees& trees : command.deltas) {
@@ -29,9 +52,11 @@ core::TreeJoined JoinAndStore(const core::JoinTrees& command, blob::DirectoryRea
     const std::vector<int>& before = command.before[later];
     return std::binary_search(before.begin(), before.end(), earlier);
   };
+  NotingReader noting(reader);
   absl::StatusOr<blob::JoinResult> result =
-      blob::Join(reader, FromCore(command.base), deltas, ordered);
+      blob::Join(noting, FromCore(command.base), deltas, ordered);
   if (!result.ok()) {
+    joined.missing = noting.lost();
     joined.error =
         absl::StrCat("joining the workspaces of earlier steps: ", result.status().message());
     return joined;

@@ -144,7 +144,11 @@ void Core::Impl::SettleByResult(BuildRecord& record, int index, const AttemptEnd
   }
   const Remains remains = result.never_started ? Remains::kNeverStarted : Remains::kDead;
   if (result.kind == EndKind::kErrored) {
-    if (result.may_retry) {
+    const bool may_go_on = result.never_started || step.definition.rerun != Rerun::kNever;
+    if (step.granted && may_go_on && !result.missing.empty()) {
+      // Not the host's fault, nor the step's.
+      LoseInput(record, index, result.missing);
+    } else if (result.may_retry) {
       LoseGranted(record, index, remains,
                   absl::StrCat("agent ", result.agent, ": ", result.message));
     } else {
@@ -165,7 +169,7 @@ void Core::Impl::SettleByResult(BuildRecord& record, int index, const AttemptEnd
     StrikeTotal(record);
     return;
   }
-  if (!result.output.empty() && result.output != step.input) step.output = result.output;
+  step.output = result.output == step.input ? Digest() : result.output;
   agents_.AddTree(result.agent, result.output.hash);
   std::string message = result.message;
   if (result.kind == EndKind::kTimedOut) {

@@ -43,6 +43,19 @@ struct PhaseTimes {
   absl::Duration capturing;
 };
 
+// How a step had ended that runs again, because what it made was lost.
+struct EarlierEnd {
+  StepStatus status = StepStatus::kSucceeded;
+  std::string message;
+  bool oom_killed = false;
+  Digest input;
+  Digest output;
+  bool behind = false;
+  PhaseTimes phases;
+  absl::Time assigned_at = absl::InfinitePast();
+  absl::Time started_at = absl::InfinitePast();
+};
+
 // A step of a build with its current attempt.
 struct Step {
   StepDefinition definition;
@@ -77,7 +90,28 @@ struct Step {
   std::string avoid_agent;  // where the last attempt failed for a reason of the host
   // Steps with an explicit condition that ran because of this one's code: the first of them.
   std::vector<int> handled_by;
+  // Set while the step runs again for the sake of its output: `status` is that of the new attempt,
+  // which nobody else goes by.
+  std::optional<EarlierEnd> ended_before;
+  int reruns = 0;       // of that kind
+  bool behind = false;  // its input holds what a step made before it ran again
 };
+
+// As everybody but the attempt's own machinery sees it: what has ended stays so.
+inline StepStatus SettledStatus(const Step& step) {
+  return step.ended_before.has_value() ? step.ended_before->status : step.status;
+}
+inline const Digest& SettledInput(const Step& step) {
+  return step.ended_before.has_value() ? step.ended_before->input : step.input;
+}
+inline const Digest& SettledOutput(const Step& step) {
+  return step.ended_before.has_value() ? step.ended_before->output : step.output;
+}
+
+// Whether it changed its tree.
+inline bool HasDelta(const Step& step) {
+  return !SettledOutput(step).empty() && SettledOutput(step) != SettledInput(step);
+}
 
 struct Build {
   std::string id;
@@ -103,6 +137,7 @@ struct Build {
   std::vector<std::string> warnings;
   std::map<std::string, std::string> image_digests;  // reference -> digest, resolved once
   int64_t revision = 0;
+  int generation = 0;  // grows when a step has made anew what was lost
 };
 
 }  // namespace rally::core

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -22,6 +23,20 @@ constexpr int kLookAhead = 3;
 // No real pipeline comes near; one that was made to hurt loses the rest of the names.
 constexpr int64_t kEdgesToWalk = 4000000;
 
+// Blobs of a step's input that are in no store: the step waits, without an attempt, until they are
+// back or it is clear that they don't come back.
+struct LostInput {
+  enum class Stage {
+    kAsking,    // agents may have them
+    kTracing,   // a worker looks for who made them
+    kRemaking,  // steps that made them run again
+  };
+  Stage stage = Stage::kAsking;
+  std::vector<Digest> blobs;    // those that aren't back
+  std::set<std::string> asked;  // agents that haven't answered
+  std::set<int> makers;         // steps that run again
+};
+
 struct StepTrack {
   ResultSet results;  // what dependents see, once terminal
   int failure = -1;   // the step whose failure dependents see through this one; -1: none
@@ -40,6 +55,8 @@ struct StepTrack {
   std::string lost_because;      // of a step whose agent is lost
   absl::Time awaited_until = absl::InfinitePast();  // likewise
   int first_open = 0;  // dependencies before this position are terminal
+  std::optional<LostInput> lost_input;
+  int input_losses = 0;  // how often that was so
   absl::Time queued_at = absl::InfinitePast();
   absl::Time clock_at =
       absl::InfinitePast();  // the step clock of the current attempt runs from here

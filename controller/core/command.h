@@ -41,6 +41,13 @@ struct SendResultAck {
   AttemptKey key;
 };
 
+// Send these blobs to the store again, as far as you have them, and post BlobsUploaded.
+struct SendUploadBlobs {
+  std::string agent;
+  AttemptKey key;  // whose input lacks them
+  std::vector<Digest> blobs;
+};
+
 enum class Verdict {
   kKeep,
   kKill,  // superseded or unknown: end it, no result wanted
@@ -79,6 +86,17 @@ struct JoinTrees {
   // before[i] holds the positions in deltas (ascending) that delta i's step depends on,
   // transitively: no conflict is possible between these and i.
   std::vector<std::vector<int>> before;
+  int generation = 0;  // for TreeJoined to repeat
+};
+
+// Find out on a worker thread which of the blobs the context has, and of the others which step was
+// the first to have made them; post BlobsTraced.
+struct TraceBlobs {
+  std::string build_id;
+  int step = 0;  // whose input lacks them
+  Digest context;
+  std::vector<StepTrees> steps;  // its ancestors with a delta, in the deterministic order
+  std::vector<Digest> blobs;
 };
 
 // The build's view changed: watchers look again.
@@ -88,7 +106,7 @@ struct BuildChanged {
 };
 
 using Command = std::variant<SendPrepare, SendStartGrant, SendCancel, SendResultAck, SendWelcome,
-                             JoinTrees, BuildChanged>;
+                             JoinTrees, BuildChanged, SendUploadBlobs, TraceBlobs>;
 
 }  // namespace rally::core
 

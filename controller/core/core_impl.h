@@ -99,6 +99,7 @@ class Core::Impl {
   bool FindInput(BuildRecord& record, int step);
   void EmitJoin(const BuildRecord& record, int step, InputPlan plan);
   void RepeatJoins(BuildRecord& record);
+  void Refind(BuildRecord& record, int step);
   void NoteConflicts(BuildRecord& record, const std::vector<Conflict>& conflicts);
 
   // attempt_machine.cc: what agents report about attempts
@@ -160,6 +161,29 @@ class Core::Impl {
   void GiveUpWait(BuildRecord& record, int step);
   std::string DescribeLoss(const BuildRecord& record, int step) const;
 
+  // lost_inputs.cc: blobs of a step's input that the store has lost
+  absl::Status On(const BlobsUploaded& event);
+  absl::Status On(const BlobsTraced& event);
+  void LoseInput(BuildRecord& record, int step, std::vector<Digest> blobs);
+  std::vector<std::string> WhoMayHaveInput(const BuildRecord& record, int step) const;
+  void AskForBlobs(BuildRecord& record, int step, const std::string& agent);
+  void AskNewcomer(const std::string& agent);
+  void AwaitNoAnswer(const std::string& agent);
+  void TraceInput(BuildRecord& record, int step);
+  void EmitTrace(const BuildRecord& record, int step);
+  void ResumeLostInputs(BuildRecord& record);
+  void RestoreInput(BuildRecord& record, int step);
+  void GiveUpInput(BuildRecord& record, int step, const Digest& blob, const std::string& why);
+  std::string DescribeLostInput(const BuildRecord& record, int step) const;
+
+  // remade_outputs.cc: steps that run again, because what they made was lost
+  std::string WhyNotAgain(const BuildRecord& record, int step) const;
+  void RunAgain(BuildRecord& record, int step, int for_step, const Digest& blob);
+  void EndRerun(BuildRecord& record, int step, StepStatus status, std::optional<int> code,
+                const std::string& message);
+  void AdoptRemade(BuildRecord& record, int step);
+  void FindInputsAnew(BuildRecord& record);
+
   // deadlines.cc: cancelling and clocks
   absl::Status On(const CancelRequested& event);
   absl::Status On(const TimerFired& event);
@@ -184,6 +208,7 @@ class Core::Impl {
   std::map<std::string, BuildRecord*> by_key_;
   TimerQueue timers_;
 
+  std::set<StepRef> lost_inputs_;         // steps with a lost_input
   std::set<int64_t> with_ready_;          // builds with steps that could be placed
   std::set<int64_t> with_candidates_;     // builds with steps that could be prepared early
   int64_t last_served_ = -1;              // the build that got the last slot

@@ -23,16 +23,38 @@ TEST(CoreProperty, RandomFleetsKeepTheInvariants) {
   }
   // The faults did reach the interesting places.
   for (const auto& [what, times] : seen) std::cout << what << ": " << times << "\n";
-  for (const char* what : {"join",           "workspace join",  "early",
-                           "promoted",       "discard",         "kill",
-                           "forget",         "resend",          "retry",
-                           "used up",        "grant again",     "stale",
-                           "succeeded",      "failed",          "timed-out",
-                           "cancelled",      "step skipped",    "step timed-out",
-                           "step errored",   "step cancelled",  "twins",
-                           "handled",        "fail-fast",       "fenced",
-                           "safe overlap",   "exclusive again", "workspace conflict",
-                           "unknown outcome"}) {
+  for (const char* what : {"join",
+                           "workspace join",
+                           "early",
+                           "promoted",
+                           "discard",
+                           "kill",
+                           "forget",
+                           "resend",
+                           "retry",
+                           "used up",
+                           "grant again",
+                           "stale",
+                           "succeeded",
+                           "failed",
+                           "timed-out",
+                           "cancelled",
+                           "step skipped",
+                           "step timed-out",
+                           "step errored",
+                           "step cancelled",
+                           "twins",
+                           "handled",
+                           "fail-fast",
+                           "fenced",
+                           "safe overlap",
+                           "exclusive again",
+                           "workspace conflict",
+                           "unknown outcome",
+                           "lost input",
+                           "given up",
+                           "ran again",
+                           "behind"}) {
     EXPECT_GT(seen[what], 50) << what;
   }
 }

@@ -14,6 +14,18 @@ namespace {
 
 Digest Tree(const std::string& name) { return name.empty() ? Digest{} : Digest{name, 1}; }
 
+std::vector<Digest> Trees(const std::vector<std::string>& names) {
+  std::vector<Digest> trees;
+  for (const std::string& name : names) trees.push_back(Tree(name));
+  return trees;
+}
+
+std::string Names(const std::vector<Digest>& digests) {
+  return absl::StrJoin(digests, " ", [](std::string* out, const Digest& digest) {
+    absl::StrAppend(out, digest.hash);
+  });
+}
+
 const char* Word(Verdict verdict) {
   switch (verdict) {
     case Verdict::kKeep:
@@ -177,9 +189,42 @@ std::vector<std::string> Script::Ended(const std::string& agent, const std::stri
   return Apply(event);
 }
 
+std::vector<std::string> Script::Missing(const std::string& agent, const std::string& attempt,
+                                         const std::vector<std::string>& blobs,
+                                         bool never_started) {
+  AttemptEnded event;
+  event.agent = agent;
+  event.key = Key(attempt);
+  event.kind = EndKind::kErrored;
+  event.message = "its input can't be fetched";
+  event.may_retry = true;
+  event.never_started = never_started;
+  event.missing = Trees(blobs);
+  return Apply(event);
+}
+
+std::vector<std::string> Script::Uploaded(const std::string& agent, const std::string& attempt,
+                                          const std::vector<std::string>& blobs) {
+  return Apply(BlobsUploaded{agent, Key(attempt), Trees(blobs)});
+}
+
+std::vector<std::string> Script::Traced(
+    const std::string& build, const std::string& step,
+    const std::vector<std::pair<std::string, std::string>>& made,
+    const std::vector<std::string>& in_context) {
+  const auto index = [&](const std::string& id) {
+    return Key(absl::StrCat(build, "/", id, "#0")).step;
+  };
+  BlobsTraced event{build, index(step), Trees(in_context), {}, {}};
+  for (const auto& [maker, blob] : made) event.made.push_back({index(maker), Tree(blob)});
+  return Apply(event);
+}
+
 std::vector<std::string> Script::Joined(const std::string& build, int step, const std::string& root,
-                                        std::vector<Conflict> conflicts, const std::string& error) {
-  return Apply(TreeJoined{build, step, Tree(root), std::move(conflicts), error});
+                                        std::vector<Conflict> conflicts, const std::string& error,
+                                        const std::vector<std::string>& missing) {
+  return Apply(TreeJoined{build, step, Tree(root), std::move(conflicts), error, Trees(missing),
+                          this->build(build).generation});
 }
 
 std::vector<std::string> Script::Cancel(const std::string& build) {
@@ -274,6 +319,19 @@ std::string Script::Line(const Command& command) const {
       std::vector<std::string> before;
       for (int position : join->before[i]) before.push_back(join->deltas[position].step_id);
       if (!before.empty()) absl::StrAppend(&line, "{", absl::StrJoin(before, ","), "}");
+    }
+    return line;
+  }
+  if (const auto* upload = std::get_if<SendUploadBlobs>(&command)) {
+    return absl::StrCat("upload ", upload->agent, " ", Name(upload->key), " ",
+                        Names(upload->blobs));
+  }
+  if (const auto* trace = std::get_if<TraceBlobs>(&command)) {
+    std::string line = absl::StrCat("trace ", trace->build_id, "/",
+                                    build(trace->build_id).steps[trace->step].definition.spec.id,
+                                    " ", Names(trace->blobs), " in ", trace->context.hash);
+    for (const StepTrees& step : trace->steps) {
+      absl::StrAppend(&line, " ", step.step_id, ":", step.input.hash, ">", step.output.hash);
     }
     return line;
   }

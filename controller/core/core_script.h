@@ -17,6 +17,7 @@
 //   cancel x b/a#1 [discard]                     ack x b/a#1
 //   welcome x b/a#1=keep ...                     ended b
 //   join b/c base=ctx a:ctx>A b:ctx>B            (what is before a delta: {a,b})
+//   upload x b/c#1 f                             trace b/c f in ctx a:ctx>A
 //
 // BuildChanged shows only as "ended". A tree's digest is its name, with size 1.
 namespace rally::core {
@@ -69,9 +70,21 @@ class Script {
                                   int exit_code, const std::string& output = "");
   std::vector<std::string> Ended(const std::string& agent, const std::string& attempt, EndKind kind,
                                  const std::string& message = "", bool may_retry = false);
+  // It could not fetch the input: these blobs are nowhere.
+  std::vector<std::string> Missing(const std::string& agent, const std::string& attempt,
+                                   const std::vector<std::string>& blobs,
+                                   bool never_started = true);
+  std::vector<std::string> Uploaded(const std::string& agent, const std::string& attempt,
+                                    const std::vector<std::string>& blobs);
+  // `made` are pairs of a step and a blob.
+  std::vector<std::string> Traced(const std::string& build, const std::string& step,
+                                  const std::vector<std::pair<std::string, std::string>>& made,
+                                  const std::vector<std::string>& in_context = {});
+  // Of the build's present generation.
   std::vector<std::string> Joined(const std::string& build, int step, const std::string& root,
                                   std::vector<Conflict> conflicts = {},
-                                  const std::string& error = "");
+                                  const std::string& error = "",
+                                  const std::vector<std::string>& missing = {});
   std::vector<std::string> Cancel(const std::string& build);
   // Prepared, Started and Exited in one; what each of them caused, in order.
   std::vector<std::string> Run(const std::string& agent, const std::string& attempt, int exit_code,

@@ -106,6 +106,7 @@ absl::Status Core::Impl::On(const TimerFired& /*event*/) {
 
 void Core::Impl::OnStepTimer(BuildRecord& record, int index) {
   Step& step = record.build.steps[index];
+  if (record.tracks[index].lost_input.has_value()) TraceInput(record, index);
   if (!HasAttempt(step)) return;
   if (step.early) {
     record.tracks[index].no_early = true;

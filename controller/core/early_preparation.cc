@@ -92,7 +92,8 @@ void Core::Impl::UpdateLive(BuildRecord& record, int index) {
   bool live = false;
   if (HasAttempt(step)) {
     live = track.ahead < kLookAhead;
-  } else if (step.status == StepStatus::kSucceeded || step.status == StepStatus::kSkipped) {
+  } else if (const StepStatus status = SettledStatus(step);
+             status == StepStatus::kSucceeded || status == StepStatus::kSkipped) {
     live = track.results.OnlySuccess();
   }
   if (live == track.live) return;

@@ -178,6 +178,29 @@ struct AttemptEnded {
   std::vector<std::string> warnings;
   bool never_started = false;
   bool may_retry = false;
+  std::vector<Digest> missing;  // errored: blobs of its input that are nowhere to be had
+};
+
+// An agent was asked for blobs that the store has lost, and sent these again.
+struct BlobsUploaded {
+  std::string agent;
+  AttemptKey key;
+  std::vector<Digest> blobs;
+};
+
+struct MadeBlob {
+  int step = 0;
+  Digest blob;
+};
+
+// A worker looked where the blobs of a TraceBlobs command came from. Those that it found nowhere
+// are unknown.
+struct BlobsTraced {
+  std::string build_id;
+  int step = 0;
+  std::vector<Digest> in_context;
+  std::vector<MadeBlob> made;
+  std::vector<Digest> unknown;
 };
 
 struct Conflict {
@@ -192,7 +215,9 @@ struct TreeJoined {
   int step = 0;
   Digest root;
   std::vector<Conflict> conflicts;
-  std::string error;  // not empty: the join failed
+  std::string error;            // not empty: the join failed
+  std::vector<Digest> missing;  // for lack of these directories
+  int generation = 0;           // as in the command
 };
 
 struct CancelRequested {
@@ -210,7 +235,8 @@ struct TimerFired {};
 
 using Event = std::variant<ControllerStarted, BuildSubmitted, AgentConnected, AgentDisconnected,
                            AgentLivenessChanged, AttemptPrepared, AttemptRejected, AttemptStarted,
-                           AttemptEnded, TreeJoined, CancelRequested, DrainRequested, TimerFired>;
+                           AttemptEnded, TreeJoined, CancelRequested, DrainRequested, TimerFired,
+                           BlobsUploaded, BlobsTraced>;
 
 }  // namespace rally::core
 

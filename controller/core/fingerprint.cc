@@ -52,7 +52,8 @@ void DescribeStep(const Step& step, const StepTrack& track, Lines& lines) {
             " granted=", step.granted, " cancelling=", step.cancelling,
             " for_timeout=", step.cancelled_for_timeout, " failures=", step.infrastructure_failures,
             " avoid=", step.avoid_agent, " lost=", step.agent_lost,
-            " handled=", absl::StrJoin(step.handled_by, ","));
+            " handled=", absl::StrJoin(step.handled_by, ","), " reruns=", step.reruns,
+            " behind=", step.behind);
   lines.Add("    code=", step.exit_code.has_value() ? absl::StrCat(*step.exit_code) : "none",
             " oom=", step.oom_killed, " input=", Text(step.input), " joining=", step.joining,
             " output=", Text(step.output), " log_end=", step.log_end, " image=", step.image_digest,
@@ -67,7 +68,24 @@ void DescribeStep(const Step& step, const StepTrack& track, Lines& lines) {
             " total_is_nearer=", track.total_is_nearer, " failure=", track.failure,
             " queued=", At(track.queued_at), " clock=", At(track.clock_at),
             " lease=", Text(track.lease), " disk_lost=", track.disk_lost,
-            " because=", track.lost_because, " until=", At(track.awaited_until));
+            " because=", track.lost_because, " until=", At(track.awaited_until),
+            " losses=", track.input_losses);
+  if (track.lost_input.has_value()) {
+    const LostInput& lost = *track.lost_input;
+    lines.Add("    lost stage=", static_cast<int>(lost.stage),
+              " asked=", absl::StrJoin(lost.asked, ","),
+              " makers=", absl::StrJoin(lost.makers, ","),
+              " blobs=", absl::StrJoin(lost.blobs, ",", [](std::string* out, const Digest& blob) {
+                absl::StrAppend(out, Text(blob));
+              }));
+  }
+  if (step.ended_before.has_value()) {
+    const EarlierEnd& end = *step.ended_before;
+    lines.Add("    before=", ToString(end.status), " message=", end.message,
+              " oom=", end.oom_killed, " input=", Text(end.input), " output=", Text(end.output),
+              " behind=", end.behind, " assigned=", At(end.assigned_at),
+              " started=", At(end.started_at), " running=", Text(end.phases.running));
+  }
 }
 
 }  // namespace
@@ -91,7 +109,8 @@ std::string Core::Impl::Describe() const {
               " struck=", build.total_timeout_struck, " unfinished=", build.unfinished_steps,
               " workspace=", Text(build.workspace), " joining=", build.joining_workspace,
               " fail_on_conflict=", build.fail_on_conflict, " fail_fast=", build.fail_fast,
-              " edges=", record->edges_to_walk, " revision=", build.revision);
+              " edges=", record->edges_to_walk, " revision=", build.revision,
+              " generation=", build.generation);
     lines.Add("  order=", absl::StrJoin(build.order, ","), " images=", Text(build.image_digests),
               " warnings=", absl::StrJoin(build.warnings, ";"),
               " ready=", absl::StrJoin(record->ready, ","),

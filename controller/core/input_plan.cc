@@ -10,10 +10,18 @@
 namespace rally::core {
 namespace {
 
-bool HasDelta(const Step& step) { return !step.output.empty() && step.output != step.input; }
+// Whether what it saw was its ancestors' output as it is now, so that its trees tell of them too.
+// Of a step that is behind only the delta counts.
+bool IsUpToDate(const Step& step) {
+  return !(step.ended_before.has_value() ? step.ended_before->behind : step.behind);
+}
 
-// What a dependent of only this step sees, if that is known without a join.
-const Digest& TreeAfter(const Step& step) { return HasDelta(step) ? step.output : step.input; }
+// What a dependent of only this step sees; empty when that isn't known without a join.
+const Digest& TreeAfter(const Step& step) {
+  static const Digest none;
+  if (!IsUpToDate(step)) return none;
+  return HasDelta(step) ? SettledOutput(step) : SettledInput(step);
+}
 
 // Leaves out a dependency that another one depends on directly: what it holds is in the other's
 // tree. Steps that name all that came before are common; this keeps them as cheap as a chain.
@@ -86,8 +94,9 @@ Region FindRegion(const Build& build, const std::vector<int>& rank,
         break;
       }
       if (last != nullptr && last->definition.dependencies.size() == next.size() &&
-          open[region.steps.back()] == static_cast<int>(next.size()) && !last->input.empty()) {
-        region.base = last->input;
+          open[region.steps.back()] == static_cast<int>(next.size()) && IsUpToDate(*last) &&
+          !SettledInput(*last).empty()) {
+        region.base = SettledInput(*last);
         break;
       }
     }
@@ -205,14 +214,16 @@ InputPlan PlanInput(const Build& build, const std::vector<int>& rank,
   if (delta_steps.empty()) return plan;
   // A step's output holds the base too: nothing but paths through the base's step lead up from it,
   // or the base is the context.
-  if (LastHoldsAll(build, in_region, delta_steps.back(), delta_steps.size())) {
-    plan.base = build.steps[delta_steps.back()].output;
+  const Step& last = build.steps[delta_steps.back()];
+  if (IsUpToDate(last) && LastHoldsAll(build, in_region, delta_steps.back(), delta_steps.size())) {
+    plan.base = SettledOutput(last);
     return plan;
   }
   plan.before = FindBefore(build, region, delta_steps);
   for (int index : delta_steps) {
     const Step& step = build.steps[index];
-    plan.deltas.push_back({index, step.definition.spec.id, step.input, step.output});
+    plan.deltas.push_back(
+        {index, step.definition.spec.id, SettledInput(step), SettledOutput(step)});
   }
   return plan;
 }

@@ -59,7 +59,15 @@ bool Core::Impl::FindInput(BuildRecord& record, int index) {
 
 void Core::Impl::EmitJoin(const BuildRecord& record, int step, InputPlan plan) {
   Emit(JoinTrees{record.build.id, step, std::move(plan.base), std::move(plan.deltas),
-                 std::move(plan.before)});
+                 std::move(plan.before), record.build.generation});
+}
+
+void Core::Impl::Refind(BuildRecord& record, int index) {
+  Step& step = record.build.steps[index];
+  step.input = Digest();
+  step.joining = false;
+  step.behind = false;
+  FindInput(record, index);
 }
 
 // A join that a dead controller was asked for is asked for again.
@@ -74,7 +82,10 @@ void Core::Impl::RepeatJoins(BuildRecord& record) {
 
 absl::Status Core::Impl::On(const TreeJoined& event) {
   BuildRecord* record = FindById(event.build_id);
-  if (record == nullptr || IsTerminal(record->build.status)) return absl::OkStatus();
+  if (record == nullptr || IsTerminal(record->build.status) ||
+      event.generation != record->build.generation) {
+    return absl::OkStatus();
+  }
   std::string error;
   if (!event.error.empty()) {
     error = absl::StrCat("could not be put together: ", event.error);
@@ -103,6 +114,10 @@ absl::Status Core::Impl::On(const TreeJoined& event) {
     Touch(*record);
     if (!error.empty()) {
       if (HasAttempt(step)) EmitCancel(*record, index, /*discard=*/true);
+      if (!event.missing.empty()) {
+        LoseInput(*record, index, event.missing);
+        continue;
+      }
       Settle(*record, index, StepStatus::kErrored, kErroredCode, absl::StrCat("its input ", error));
       continue;
     }

@@ -21,6 +21,7 @@ bool Core::Impl::IsSettling() const {
 void Core::Impl::Enqueue(BuildRecord& record, int index) {
   const Step& step = record.build.steps[index];
   if (step.status != StepStatus::kReady) return;
+  if (record.tracks[index].lost_input.has_value()) return;
   // Such an image is a part of the input tree.
   if (step.joining && IsLayoutImage(step.definition.spec.image)) {
     ExplainWaiting(record, index);

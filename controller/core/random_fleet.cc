@@ -28,7 +28,8 @@ Fleet::Fleet(uint32_t seed) : random_(seed) {
   rates_.tags = some(400);
   rates_.conditions = some(300);
   rates_.classes = some(400);
-  rates_.conflicts = some(300);
+  rates_.conflicts = some(400);
+  rates_.losses = some(150);
   const int agents = 1 + Below(4);
   for (int i = 0; i < agents; ++i) {
     FakeAgent& agent = agents_[absl::StrCat("agent", i)];
@@ -253,22 +254,68 @@ void Fleet::Deliver(const Command& command) {
   if (const auto* cancel = std::get_if<SendCancel>(&command)) to = cancel->agent;
   if (const auto* ack = std::get_if<SendResultAck>(&command)) to = ack->agent;
   if (const auto* welcome = std::get_if<SendWelcome>(&command)) to = welcome->agent;
+  if (const auto* upload = std::get_if<SendUploadBlobs>(&command)) to = upload->agent;
   if (!to.empty()) {
     if (agents_[to].session != 0) agents_[to].inbox.push_back(command);
     return;
   }
-  if (const auto* join = std::get_if<JoinTrees>(&command)) {
-    std::set<std::string> writers = WritersIn(join->base);
-    for (const StepTrees& delta : join->deltas) {
-      const std::set<std::string> of = WritersIn(delta.output);
-      writers.insert(of.begin(), of.end());
-    }
-    TreeJoined joined{join->build_id, join->step, TreeOf(writers), {}, ""};
-    if (Chance(rates_.conflicts)) {
-      joined.conflicts.push_back({join->deltas[0].step_id, join->deltas[1].step_id, "path"});
-    }
+  if (const auto* join = std::get_if<JoinTrees>(&command)) Join(*join);
+  if (const auto* trace = std::get_if<TraceBlobs>(&command)) Trace(*trace);
+}
+
+void Fleet::Join(const JoinTrees& command) {
+  TreeJoined joined;
+  joined.build_id = command.build_id;
+  joined.step = command.step;
+  joined.generation = command.generation;
+  if (command.step >= 0 && Chance(rates_.losses)) {
+    joined.error = "a directory is lost";
+    joined.missing = LoseBlobs(command.base);
     joins_.push_back(joined);
+    return;
   }
+  std::set<std::string> writers = WritersIn(command.base);
+  for (const StepTrees& delta : command.deltas) {
+    const std::set<std::string> before = WritersIn(delta.input);
+    for (const std::string& writer : WritersIn(delta.output)) {
+      if (before.count(writer) == 0) writers.insert(writer);
+    }
+  }
+  joined.root = TreeOf(writers);
+  if (command.deltas.size() > 1 && Chance(rates_.conflicts)) {
+    joined.conflicts.push_back({command.deltas[0].step_id, command.deltas[1].step_id, "path"});
+  }
+  joins_.push_back(joined);
+}
+
+// A blob is named after who made it.
+std::vector<Digest> Fleet::LoseBlobs(const Digest& tree) {
+  ++seen_["lost input"];
+  std::vector<Digest> lost;
+  for (const std::string& writer : WritersIn(tree)) {
+    if (Chance(400)) lost.push_back({writer, 1});
+  }
+  if (lost.empty() || Chance(50)) lost.push_back({Chance(500) ? "context" : "join", 1});
+  return lost;
+}
+
+void Fleet::Trace(const TraceBlobs& command) {
+  BlobsTraced traced;
+  traced.build_id = command.build_id;
+  traced.step = command.step;
+  for (const Digest& blob : command.blobs) {
+    const auto maker =
+        std::find_if(command.steps.begin(), command.steps.end(),
+                     [&](const StepTrees& step) { return step.step_id == blob.hash; });
+    if (blob.hash == "context") {
+      traced.in_context.push_back(blob);
+    } else if (maker == command.steps.end()) {
+      traced.unknown.push_back(blob);
+    } else {
+      traced.made.push_back({maker->step, blob});
+    }
+  }
+  joins_.push_back(traced);
 }
 
 }  // namespace rally::core

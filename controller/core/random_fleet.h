@@ -31,6 +31,7 @@ struct FaultRates {
   int conditions = 0;  // steps with an explicit condition
   int classes = 0;     // steps that may not simply run again
   int conflicts = 0;   // joins that find one
+  int losses = 0;      // inputs that have lost blobs
 };
 
 // For tests: random builds on a random fleet. Agents, their hosts and the controller fail, messages
@@ -92,6 +93,9 @@ class Fleet {
   void CheckReplay();
   void Tell(const Event& event);
   void Deliver(const Command& command);
+  void Join(const JoinTrees& command);
+  void Trace(const TraceBlobs& command);
+  std::vector<Digest> LoseBlobs(const Digest& tree);
 
   // random_fleet_agents.cc: what hosts do
   void Act(const std::string& name, FakeAgent& agent);
@@ -109,6 +113,7 @@ class Fleet {
   void Check(const Command& command, const std::map<std::string, BuildStatus>& before,
              const std::set<std::string>& draining_before);
   void CheckState();
+  void CheckEnd(const std::string& build, int index, const Step& step);
   void CheckEndedBuild(const Build& build);
   void CheckDecisions(const Build& build);
   void CheckHandlers(const Build& build);
@@ -121,8 +126,8 @@ class Fleet {
   int64_t epoch_ = 0;
   int64_t last_session_ = 0;
   std::map<std::string, FakeAgent> agents_;
-  std::deque<Event> joins_;
-  std::deque<Event> late_;  // said twice, the second time late
+  std::deque<Event> joins_;  // and what was traced
+  std::deque<Event> late_;   // said twice, the second time late
   std::vector<std::pair<Event, absl::Time>> events_;
   std::vector<std::string> builds_;
   std::map<std::string, std::vector<std::set<int>>> ancestors_;

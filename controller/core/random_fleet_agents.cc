@@ -96,6 +96,11 @@ void Fleet::Work(const std::string& name, FakeAgent& agent) {
     result.kind = EndKind::kErrored;
     result.may_retry = Chance(700);
     result.message = "host trouble";
+  } else if (Chance(rates_.losses / 5)) {
+    result.kind = EndKind::kErrored;
+    result.may_retry = true;
+    result.message = "could not be captured";
+    result.missing = LoseBlobs(attempt.input);
   } else {
     result.exit_code = Chance(100) ? 1 + Below(3) : 0;
   }
@@ -136,6 +141,19 @@ void Fleet::Obey(const std::string& name, FakeAgent& agent, const Command& comma
       agent.outbox.push_back(result);
       return;
     }
+    if (Chance(rates_.losses)) {
+      AttemptEnded& result = it->second.result;
+      result.agent = name;
+      result.key = grant->key;
+      result.kind = EndKind::kErrored;
+      result.may_retry = true;
+      result.never_started = true;
+      result.message = "blobs are lost";
+      result.missing = LoseBlobs(grant->input);
+      it->second.state = AttemptReportState::kEnded;
+      agent.outbox.push_back(result);
+      return;
+    }
     it->second.state = AttemptReportState::kStarting;
     it->second.input = grant->input;
     it->second.lease = grant->exclusive_lease;
@@ -150,6 +168,12 @@ void Fleet::Obey(const std::string& name, FakeAgent& agent, const Command& comma
       it->second.cancelled = true;
       it->second.state = AttemptReportState::kRunning;  // on its way to its end
     }
+  } else if (const auto* upload = std::get_if<SendUploadBlobs>(&command)) {
+    BlobsUploaded answer{name, upload->key, {}};
+    for (const Digest& blob : upload->blobs) {
+      if (Chance(200)) answer.blobs.push_back(blob);
+    }
+    agent.outbox.push_back(answer);
   } else if (const auto* ack = std::get_if<SendResultAck>(&command)) {
     agent.attempts.erase(NameOf(ack->key));
   } else if (const auto* welcome = std::get_if<SendWelcome>(&command)) {

@@ -34,7 +34,9 @@ absl::Status Core::Impl::On(const ControllerStarted& event) {
     timers_.Arm({-1, -1, ""}, settles_at_);
   }
   for (const auto& record : records_) {
-    if (!IsTerminal(record->build.status)) RepeatJoins(*record);
+    if (IsTerminal(record->build.status)) continue;
+    RepeatJoins(*record);
+    ResumeLostInputs(*record);
   }
   return absl::OkStatus();
 }
@@ -64,6 +66,7 @@ absl::Status Core::Impl::On(const AgentConnected& event) {
     Reconcile(*records_[ref.build], ref.step, report == reports.end() ? nullptr : report->second,
               host);
   }
+  AskNewcomer(event.agent);
   return absl::OkStatus();
 }
 
@@ -200,6 +203,7 @@ absl::Status Core::Impl::On(const AgentLivenessChanged& event) {
   if (event.liveness == Liveness::kLost) {
     awaited_agents_.erase(event.agent);
     LoseAttempts(event.agent, event.silent_for);
+    AwaitNoAnswer(event.agent);
   } else if (event.liveness == Liveness::kAlive && agent->session != 0) {
     // It was only silent: what it held goes on.
     for (const StepRef& ref : agents_.AttemptsOf(event.agent)) {

@@ -80,7 +80,7 @@ bool MayRun(const Build& build, int index) {
   if (definition.dependencies.empty()) return true;
   std::set<int> seen;
   for (int dependency : definition.dependencies) {
-    if (!IsTerminal(build.steps[dependency].status)) return false;
+    if (!IsTerminal(SettledStatus(build.steps[dependency]))) return false;
     const std::set<int> of = ResultsOf(build, dependency);
     seen.insert(of.begin(), of.end());
   }

@@ -15,7 +15,7 @@ constexpr size_t kMaxHandlersNamed = 64;
 
 std::string DescribeFailure(const Step& step) {
   const std::string& id = step.definition.spec.id;
-  switch (step.status) {
+  switch (SettledStatus(step)) {
     case StepStatus::kFailed:
       return absl::StrCat(id, " failed with exit code ", step.exit_code.value_or(-1));
     case StepStatus::kTimedOut:
@@ -31,7 +31,7 @@ std::string DescribeFailure(const Step& step) {
     case StepStatus::kCancelled:
       break;
   }
-  return absl::StrCat(id, " is ", ToString(step.status));
+  return absl::StrCat(id, " is ", ToString(SettledStatus(step)));
 }
 
 bool IsFailure(StepStatus status) {
@@ -127,8 +127,17 @@ void Core::Impl::Settle(BuildRecord& record, int index, StepStatus status, std::
   Step& step = build.steps[index];
   StepTrack& track = record.tracks[index];
   if (IsTerminal(step.status)) return;
+  if (track.lost_input.has_value()) {
+    timers_.Disarm({record.number, index, ""});
+    track.lost_input.reset();
+    lost_inputs_.erase({record.number, index});
+  }
   if (HasAttempt(step)) DropAttempt(record, index);
   Dequeue(record, index);
+  if (step.ended_before.has_value()) {
+    EndRerun(record, index, status, code, message);
+    return;
+  }
   step.status = status;
   step.exit_code = code;
   step.message = std::move(message);

@@ -17,7 +17,7 @@ std::string Core::Impl::DescribeWait(BuildRecord& record, int index) {
   // Only moves on: what has ended stays so. Otherwise a wide fan-in would be read at every end.
   int& first_open = record.tracks[index].first_open;
   const int count = static_cast<int>(dependencies.size());
-  while (first_open < count && IsTerminal(build.steps[dependencies[first_open]].status)) {
+  while (first_open < count && IsTerminal(SettledStatus(build.steps[dependencies[first_open]]))) {
     ++first_open;
   }
   if (first_open == count) return "";
@@ -28,7 +28,7 @@ std::string Core::Impl::DescribeWait(BuildRecord& record, int index) {
   }
   for (int i = first_open; i < count; ++i) {
     const Step& dependency = build.steps[dependencies[i]];
-    if (!IsTerminal(dependency.status)) names.push_back(dependency.definition.spec.id);
+    if (!IsTerminal(SettledStatus(dependency))) names.push_back(dependency.definition.spec.id);
   }
   return absl::StrCat("waits for ", absl::StrJoin(names, ", "));
 }
@@ -47,6 +47,10 @@ void Core::Impl::ExplainWaiting(BuildRecord& record, int index) {
       return;
     case StepStatus::kReady: {
       const std::string& image = step.definition.spec.image;
+      if (record.tracks[index].lost_input.has_value()) {
+        step.message = DescribeLostInput(record, index);
+        return;
+      }
       if (auto it = record.resolving.find(image);
           it != record.resolving.end() && it->second != index) {
         step.message = absl::StrCat("waits for the image tag ", image, " to be resolved by step ",

@@ -21,10 +21,11 @@ constexpr absl::string_view kEventNames[] = {
     "controller-started", "build-submitted",  "agent-connected",  "agent-disconnected",
     "liveness",           "attempt-prepared", "attempt-rejected", "attempt-started",
     "attempt-ended",      "tree-joined",      "cancel-requested", "drain-requested",
-    "timer-fired"};
+    "timer-fired",        "blobs-uploaded",   "blobs-traced"};
 static_assert(std::size(kEventNames) == std::variant_size_v<core::Event>);
-constexpr absl::string_view kCommandNames[] = {
-    "prepare", "start-grant", "cancel", "result-ack", "welcome", "join-trees", "build-changed"};
+constexpr absl::string_view kCommandNames[] = {"prepare",       "start-grant",  "cancel",
+                                               "result-ack",    "welcome",      "join-trees",
+                                               "build-changed", "upload-blobs", "trace-blobs"};
 static_assert(std::size(kCommandNames) == std::variant_size_v<core::Command>);
 
 absl::string_view NameOf(const core::Event& event) { return kEventNames[event.index()]; }
@@ -50,6 +51,7 @@ const std::string& AgentOf(const core::Command& command) {
         using Concrete = std::decay_t<decltype(concrete)>;
         static const std::string none;
         if constexpr (std::is_same_v<Concrete, core::JoinTrees> ||
+                      std::is_same_v<Concrete, core::TraceBlobs> ||
                       std::is_same_v<Concrete, core::BuildChanged>) {
           return none;
         } else {
@@ -355,6 +357,8 @@ void Loop::EndLogsOf(const std::string& lost_agent) {
 void Loop::Execute(const core::Command& command) {
   if (auto* join = std::get_if<core::JoinTrees>(&command)) {
     sink_->Join(*join);
+  } else if (auto* trace = std::get_if<core::TraceBlobs>(&command)) {
+    sink_->Trace(*trace);
   } else if (auto* changed = std::get_if<core::BuildChanged>(&command)) {
     if (changed->ended) {
       LOG(INFO) << "build=" << changed->build_id

@@ -28,6 +28,7 @@ class CommandSink {
   virtual void SendToAgent(const std::string& agent, const core::Command& command,
                            int64_t epoch) = 0;
   virtual void Join(core::JoinTrees join) = 0;
+  virtual void Trace(core::TraceBlobs trace) = 0;
   virtual bool IsWatched(const std::string& build_id) = 0;
   virtual void Publish(const core::Build& build) = 0;
   // Nothing will be appended to the attempt's log beyond `log_end`; -1: beyond what is there, as

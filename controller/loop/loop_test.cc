@@ -117,6 +117,7 @@ class FakeSink : public CommandSink {
     if (std::holds_alternative<core::SendResultAck>(command)) word = "ack";
     disk_->Happened(absl::StrCat(word, " ", agent));
   }
+  void Trace(core::TraceBlobs) override { disk_->Happened("trace"); }
   void Join(core::JoinTrees) override { disk_->Happened("join"); }
   bool IsWatched(const std::string& build_id) override { return build_id == watched_; }
   void Publish(const core::Build& build) override {

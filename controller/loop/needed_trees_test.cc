@@ -38,6 +38,7 @@ class TreeSink : public CommandSink {
     if (std::holds_alternative<core::SendStartGrant>(command)) ++grants_;
     if (std::holds_alternative<core::SendResultAck>(command)) ++acks_;
   }
+  void Trace(core::TraceBlobs) override {}
   void Join(core::JoinTrees) override {
     absl::MutexLock lock(&mutex_);
     ++joins_;

@@ -22,6 +22,8 @@ constexpr int kProtocol = 1;
 constexpr size_t kNameLimit = 128;
 constexpr int kSlotLimit = 4096;
 constexpr int kReportLimit = 4 * kSlotLimit;
+// What a report may name of them; agents name no more.
+constexpr size_t kBlobLimit = 1000;
 
 v1::Verdict ToProto(core::Verdict verdict) {
   switch (verdict) {
@@ -69,9 +71,19 @@ std::tuple<std::string, int, int> NameOf(const core::AttemptKey& key) {
   return {key.build_id, key.step, key.attempt};
 }
 
+std::vector<core::Digest> WellFormed(const std::vector<core::Digest>& digests) {
+  std::vector<core::Digest> checked;
+  for (const core::Digest& digest : digests) {
+    if (checked.size() == kBlobLimit) break;
+    if (blob::MakeDigest(digest.hash, digest.size_bytes).ok()) checked.push_back(digest);
+  }
+  return checked;
+}
+
 // What the rest of the controller may rely on. A result that says nonsense is Rally's failure.
 core::AttemptEnded CheckedResult(core::AttemptEnded result) {
   result.log_end = std::max<int64_t>(result.log_end, 0);
+  result.missing = WellFormed(result.missing);
   if (!result.output.empty()) {
     auto digest = blob::MakeDigest(result.output.hash, result.output.size_bytes);
     if (!digest.ok()) {
@@ -131,6 +143,14 @@ class AgentService::Session : public QueuedStream<v1::AgentMessage, v1::Controll
             CheckedResult(std::get<core::AttemptEnded>(wire::FromProto(agent_, message.result())));
         const bool has_output = !result.output.empty();
         reports_->Add(std::move(result), has_output);
+        break;
+      }
+      case v1::AgentMessage::kBlobsUploaded: {
+        auto uploaded =
+            std::get<core::BlobsUploaded>(wire::FromProto(agent_, message.blobs_uploaded()));
+        uploaded.blobs = WellFormed(uploaded.blobs);
+        const bool has_blobs = !uploaded.blobs.empty();
+        reports_->Add(std::move(uploaded), has_blobs);
         break;
       }
       case v1::AgentMessage::kHello:
@@ -307,6 +327,8 @@ void AgentService::Send(const std::string& agent, const core::Command& command, 
     handle->Send(wire::ToProto(*cancel, epoch, parts_.grace));
   } else if (auto* ack = std::get_if<core::SendResultAck>(&command)) {
     handle->Send(wire::ToProto(*ack));
+  } else if (auto* upload = std::get_if<core::SendUploadBlobs>(&command)) {
+    handle->Send(wire::ToProto(*upload, epoch));
   }
 }
 

@@ -32,6 +32,7 @@ class ListeningSink : public CommandSink {
     absl::MutexLock lock(&mutex_);
     welcomed_.push_back(agent);
   }
+  void Trace(core::TraceBlobs) override {}
   void Join(core::JoinTrees) override {}
   bool IsWatched(const std::string&) override { return false; }
   void Publish(const core::Build&) override {}

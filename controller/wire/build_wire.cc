@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "controller/wire/value_wire.h"
 
 namespace rally::wire {
@@ -59,18 +60,21 @@ void SetTime(absl::Time time, google::protobuf::Timestamp* (v1::Step::*mutable_f
 
 void FillStep(const core::Build& build, const core::Step& from, v1::Step& to) {
   to.set_id(from.definition.spec.id);
-  to.set_status(ToProto(from.status));
+  to.set_status(ToProto(core::SettledStatus(from)));
   to.set_has_exit_code(from.exit_code.has_value());
   to.set_exit_code(from.exit_code.value_or(0));
-  to.set_message(from.message);
+  to.set_message(from.ended_before.has_value()
+                     ? absl::StrCat("runs again for what it made, ", from.message)
+                     : from.message);
   to.set_attempt(from.attempt);
   to.set_agent(from.agent);
   for (int dependency : from.definition.dependencies) {
     to.add_depends_on(build.steps[dependency].definition.spec.id);
   }
-  if (!from.input.empty()) *to.mutable_input() = wire::ToProto(from.input);
-  const core::Digest& output = from.output.empty() ? from.input : from.output;
-  if (core::IsTerminal(from.status) && !output.empty()) {
+  const core::Digest& input = core::SettledInput(from);
+  if (!input.empty()) *to.mutable_input() = wire::ToProto(input);
+  const core::Digest& output = core::HasDelta(from) ? core::SettledOutput(from) : input;
+  if (core::IsTerminal(core::SettledStatus(from)) && !output.empty()) {
     *to.mutable_output() = wire::ToProto(output);
   }
   v1::PhaseTimes* phases = to.mutable_phases();
@@ -191,6 +195,15 @@ v1::ControllerMessage ToProto(const core::SendCancel& command, int64_t epoch,
 v1::ControllerMessage ToProto(const core::SendResultAck& command) {
   v1::ControllerMessage message;
   *message.mutable_result_ack()->mutable_key() = wire::ToProto(command.key);
+  return message;
+}
+
+v1::ControllerMessage ToProto(const core::SendUploadBlobs& command, int64_t epoch) {
+  v1::ControllerMessage message;
+  v1::UploadBlobs* upload = message.mutable_upload_blobs();
+  *upload->mutable_key() = wire::ToProto(command.key);
+  upload->set_epoch(epoch);
+  for (const core::Digest& blob : command.blobs) *upload->add_digests() = wire::ToProto(blob);
   return message;
 }
 

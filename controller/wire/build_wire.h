@@ -23,6 +23,7 @@ v1::ControllerMessage ToProto(const core::SendPrepare& command, int64_t epoch);
 v1::ControllerMessage ToProto(const core::SendStartGrant& command, int64_t epoch);
 v1::ControllerMessage ToProto(const core::SendCancel& command, int64_t epoch, absl::Duration grace);
 v1::ControllerMessage ToProto(const core::SendResultAck& command);
+v1::ControllerMessage ToProto(const core::SendUploadBlobs& command, int64_t epoch);
 
 // A step as the core takes it, of a pipeline that the parser accepted.
 core::StepDefinition FromPipeline(const pipeline::Step& step);

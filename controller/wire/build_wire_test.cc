@@ -172,6 +172,34 @@ TEST(BuildWireTest, CommandsCarryTheEpoch) {
   EXPECT_EQ(ToProto(core::SendResultAck{"x", key}).result_ack().key().build_id(), "b1");
 }
 
+TEST(BuildWireTest, ARequestForLostBlobsNamesThem) {
+  const v1::ControllerMessage message =
+      ToProto(core::SendUploadBlobs{"x", {"b1", 3, 2}, {kTree}}, 9);
+  EXPECT_EQ(message.upload_blobs().epoch(), 9);
+  EXPECT_EQ(message.upload_blobs().key().step(), 3);
+  ASSERT_EQ(message.upload_blobs().digests_size(), 1);
+  EXPECT_EQ(message.upload_blobs().digests(0).hash(), kTree.hash);
+}
+
+TEST(BuildWireTest, AStepThatRunsAgainIsShownAsItHadEnded) {
+  core::Build build = TwoSteps();
+  core::Step& step = build.steps[0];
+  step.ended_before = core::EarlierEnd();
+  step.ended_before->status = core::StepStatus::kSucceeded;
+  step.ended_before->input = kTree;
+  step.ended_before->output = {"new", 1};
+  step.status = core::StepStatus::kReady;
+  step.message = "waits for a free slot";
+  step.exit_code = 0;
+  step.input = {};
+  step.output = {};
+  const v1::Step shown = ToProto(build).steps(0);
+  EXPECT_EQ(shown.status(), v1::STEP_STATUS_SUCCEEDED);
+  EXPECT_EQ(shown.message(), "runs again for what it made, waits for a free slot");
+  EXPECT_EQ(shown.input().hash(), kTree.hash);
+  EXPECT_EQ(shown.output().hash(), "new");
+}
+
 TEST(BuildWireTest, AnExclusiveStepsGrantCarriesItsLease) {
   core::SendStartGrant grant{"x", {"b1", 3, 2}, kTree, absl::Seconds(30), {}};
   EXPECT_FALSE(ToProto(grant, 9).start_grant().has_exclusive_lease());

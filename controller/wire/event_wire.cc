@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "controller/wire/value_wire.h"
 
@@ -103,6 +104,19 @@ core::Rerun RerunFromProto(int rerun) {
     default:
       return core::Rerun::kNever;
   }
+}
+
+using DigestField = google::protobuf::RepeatedPtrField<v1::Digest>;
+
+void AddAll(const std::vector<core::Digest>& digests, DigestField* field) {
+  for (const core::Digest& digest : digests) *field->Add() = wire::ToProto(digest);
+}
+
+std::vector<core::Digest> DigestsIn(const DigestField& field) {
+  std::vector<core::Digest> digests;
+  digests.reserve(field.size());
+  for (const v1::Digest& digest : field) digests.push_back(wire::FromProto(digest));
+  return digests;
 }
 
 // Writes one event into the journal's message.
@@ -208,6 +222,7 @@ struct Writer {
     for (const std::string& warning : event.warnings) report->add_warnings(warning);
     report->set_never_started(event.never_started);
     report->set_may_retry(event.may_retry);
+    AddAll(event.missing, report->mutable_missing());
   }
 
   void operator()(const core::TreeJoined& event) {
@@ -222,6 +237,8 @@ struct Writer {
       proto->set_path(conflict.path);
     }
     to->set_error(event.error);
+    AddAll(event.missing, to->mutable_missing());
+    to->set_generation(event.generation);
   }
 
   void operator()(const core::CancelRequested& event) {
@@ -235,6 +252,26 @@ struct Writer {
   }
 
   void operator()(const core::TimerFired&) { out.mutable_timer_fired(); }
+
+  void operator()(const core::BlobsUploaded& event) {
+    out.mutable_agent_uploaded_blobs()->set_agent(event.agent);
+    v1::BlobsUploaded* report = out.mutable_agent_uploaded_blobs()->mutable_report();
+    *report->mutable_key() = wire::ToProto(event.key);
+    AddAll(event.blobs, report->mutable_digests());
+  }
+
+  void operator()(const core::BlobsTraced& event) {
+    auto* to = out.mutable_blobs_traced();
+    to->set_build_id(event.build_id);
+    to->set_step(event.step);
+    AddAll(event.in_context, to->mutable_in_context());
+    for (const core::MadeBlob& made : event.made) {
+      auto* proto = to->add_made();
+      proto->set_step(made.step);
+      *proto->mutable_blob() = wire::ToProto(made.blob);
+    }
+    AddAll(event.unknown, to->mutable_unknown());
+  }
 };
 
 core::BuildSubmitted FromProto(const v1::JournalEvent::BuildSubmitted& proto) {
@@ -272,6 +309,20 @@ core::TreeJoined FromProto(const v1::JournalEvent::TreeJoined& proto) {
     event.conflicts.push_back({conflict.earlier_step(), conflict.later_step(), conflict.path()});
   }
   event.error = proto.error();
+  event.missing = DigestsIn(proto.missing());
+  event.generation = proto.generation();
+  return event;
+}
+
+core::BlobsTraced FromProto(const v1::JournalEvent::BlobsTraced& proto) {
+  core::BlobsTraced event;
+  event.build_id = proto.build_id();
+  event.step = proto.step();
+  event.in_context = DigestsIn(proto.in_context());
+  for (const auto& made : proto.made()) {
+    event.made.push_back({made.step(), wire::FromProto(made.blob())});
+  }
+  event.unknown = DigestsIn(proto.unknown());
   return event;
 }
 
@@ -313,6 +364,11 @@ absl::StatusOr<core::Event> EventFromProto(const v1::JournalEvent& proto) {
       return core::DrainRequested{proto.drain_requested().agent(), proto.drain_requested().drain()};
     case v1::JournalEvent::kTimerFired:
       return core::TimerFired{};
+    case v1::JournalEvent::kAgentUploadedBlobs:
+      return wire::FromProto(proto.agent_uploaded_blobs().agent(),
+                             proto.agent_uploaded_blobs().report());
+    case v1::JournalEvent::kBlobsTraced:
+      return FromProto(proto.blobs_traced());
     case v1::JournalEvent::EVENT_NOT_SET:
       break;
   }
@@ -370,7 +426,12 @@ core::Event FromProto(const std::string& agent, const v1::Result& report) {
   event.warnings.assign(report.warnings().begin(), report.warnings().end());
   event.never_started = report.never_started();
   event.may_retry = report.may_retry();
+  event.missing = DigestsIn(report.missing());
   return event;
+}
+
+core::Event FromProto(const std::string& agent, const v1::BlobsUploaded& report) {
+  return core::BlobsUploaded{agent, wire::FromProto(report.key()), DigestsIn(report.digests())};
 }
 
 core::AgentConnected FromProto(const v1::Hello& hello, int64_t session) {

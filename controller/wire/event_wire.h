@@ -25,6 +25,7 @@ core::Event FromProto(const std::string& agent, const v1::Prepared& report);
 core::Event FromProto(const std::string& agent, const v1::Rejected& report);
 core::Event FromProto(const std::string& agent, const v1::Started& report);
 core::Event FromProto(const std::string& agent, const v1::Result& report);
+core::Event FromProto(const std::string& agent, const v1::BlobsUploaded& report);
 core::AgentConnected FromProto(const v1::Hello& hello, int64_t session);
 
 }  // namespace rally::wire

@@ -231,6 +231,7 @@ TEST(EventWireTest, AttemptEnded) {
     event.warnings = {"w1", "w2"};
     event.never_started = true;
     event.may_retry = true;
+    event.missing = {kTree, {std::string(64, 'b'), 0}};
     const auto read = RoundTrip(event);
     EXPECT_EQ(read.agent, "host-1");
     EXPECT_EQ(read.key, kKey);
@@ -245,6 +246,7 @@ TEST(EventWireTest, AttemptEnded) {
     EXPECT_THAT(read.warnings, ElementsAre("w1", "w2"));
     EXPECT_TRUE(read.never_started);
     EXPECT_TRUE(read.may_retry);
+    EXPECT_EQ(read.missing, event.missing);
   }
 }
 
@@ -276,6 +278,33 @@ TEST(EventWireTest, TreeJoined) {
   EXPECT_EQ(read.step, 4);
   EXPECT_TRUE(read.root.empty());
   EXPECT_EQ(read.error, "a blob is missing");
+  EXPECT_THAT(read.missing, IsEmpty());
+  EXPECT_EQ(read.generation, 0) << "as in journals of before";
+
+  read = RoundTrip(core::TreeJoined{"b1", 4, {}, {}, "lost", {kTree}, 3});
+  EXPECT_THAT(read.missing, ElementsAre(kTree));
+  EXPECT_EQ(read.generation, 3);
+}
+
+TEST(EventWireTest, BlobsUploaded) {
+  const core::Digest other{std::string(64, 'b'), 0};
+  const auto read = RoundTrip(core::BlobsUploaded{"host-1", kKey, {kTree, other}});
+  EXPECT_EQ(read.agent, "host-1");
+  EXPECT_EQ(read.key, kKey);
+  EXPECT_THAT(read.blobs, ElementsAre(kTree, other));
+  EXPECT_THAT(RoundTrip(core::BlobsUploaded{"host-1", kKey, {}}).blobs, IsEmpty());
+}
+
+TEST(EventWireTest, BlobsTraced) {
+  const core::Digest other{std::string(64, 'b'), 0};
+  const auto read = RoundTrip(core::BlobsTraced{"b1", 5, {kTree}, {{2, other}}, {other, kTree}});
+  EXPECT_EQ(read.build_id, "b1");
+  EXPECT_EQ(read.step, 5);
+  EXPECT_THAT(read.in_context, ElementsAre(kTree));
+  ASSERT_EQ(read.made.size(), 1u);
+  EXPECT_EQ(read.made[0].step, 2);
+  EXPECT_EQ(read.made[0].blob, other);
+  EXPECT_THAT(read.unknown, ElementsAre(other, kTree));
 }
 
 TEST(EventWireTest, CancelRequested) {
