@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -17,6 +18,7 @@
 #include "agent/core/attempt_phase.h"
 #include "agent/core/reconcile.h"
 #include "agent/runtime/cancellation.h"
+#include "common/blob/digest.h"
 #include "rally/v1/agent.pb.h"
 #include "rally/v1/agent_journal.pb.h"
 
@@ -88,6 +90,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
     absl::Status status;
     std::string doing;  // "pulling image X"
     bool may_retry;
+    std::vector<blob::Digest> missing;  // Of the input tree: nowhere to be had.
   };
 
   // How long ago that was on the boot clock.
@@ -107,6 +110,8 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   absl::StatusOr<runtime::ContainerExit> AwaitExit();
   int64_t FinishLog();
   void Capture(const runtime::ContainerExit& exit, v1::Result* result);
+  // Which blobs of the input tree are the reason, when it is that they are lost.
+  std::vector<blob::Digest> FindLost(const absl::Status& status);
   Left GiveUp(const Failure& failure);
   Left End(v1::Result result);
   v1::Result NewResult(v1::EndKind kind) const;

@@ -158,7 +158,18 @@ absl::optional<Attempt::Failure> Attempt::Mount() {
     if (!IsTransient(status) || !Pause(tries)) break;
   }
   if (status.ok()) return absl::nullopt;
-  return Failure(status, "mounting the workspace", OtherHostMayMount(status));
+  Failure failure(status, "mounting the workspace", OtherHostMayMount(status));
+  failure.missing = FindLost(status);
+  return failure;
+}
+
+std::vector<blob::Digest> Attempt::FindLost(const absl::Status& status) {
+  const auto input = InputOf(record().grant().input());
+  if (!input.ok() || !(absl::IsNotFound(status) || absl::IsDataLoss(status))) return {};
+  const auto lost = tools_.workspaces->FindLost(*input, absl::Now() + tools_.limits.prepare_bound);
+  // The failure itself is reported all the same, as one of this host.
+  LOG_IF(WARNING, !lost.ok()) << LogPrefix(key_) << "looking for lost blobs: " << lost.status();
+  return lost.ok() ? *lost : std::vector<blob::Digest>();
 }
 
 // The image lies in the input tree, so that it can be read only now; and only it says whom the

@@ -1,4 +1,5 @@
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -17,6 +18,14 @@ constexpr int kWaitTries = 20;  // When containerd answers, but not with an exit
 constexpr absl::Duration kFirstFinishTimeout = absl::Seconds(1);
 constexpr absl::Duration kFinishTimeout = absl::Seconds(5);
 constexpr int kFinishTries = 12;
+
+void AddMissing(const std::vector<blob::Digest>& missing, v1::Result* result) {
+  for (const blob::Digest& digest : missing) {
+    v1::Digest* proto = result->add_missing();
+    proto->set_hash(digest.hash);
+    proto->set_size_bytes(digest.size_bytes);
+  }
+}
 
 }  // namespace
 
@@ -189,6 +198,7 @@ void Attempt::Capture(const runtime::ContainerExit& exit, v1::Result* result) {
   }
   result->set_kind(v1::END_KIND_ERRORED);
   result->set_may_retry(OtherHostMayCapture(captured.status()));
+  AddMissing(FindLost(captured.status()), result);
   result->set_message(
       absl::StrCat("the step ended with exit code ", exit.exit_code,
                    ", but its workspace could not be captured: ", captured.status().message()));
@@ -228,6 +238,7 @@ Attempt::Left Attempt::GiveUp(const Failure& failure) {
   if (ending == 0) {
     result.set_may_retry(failure.may_retry);
     result.set_message(message);
+    AddMissing(failure.missing, &result);
   } else if (ending == v1::END_KIND_ERRORED) {
     result.set_may_retry(true);
     result.set_message(DescribeLease());

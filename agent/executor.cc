@@ -57,7 +57,9 @@ void Note(const absl::Status& status, absl::Status* first) {
 }  // namespace
 
 Executor::Executor(const AttemptTools& tools, int slots)
-    : tools_(WithContact(tools, &contact_)), slots_(slots) {}
+    : tools_(WithContact(tools, &contact_)),
+      slots_(slots),
+      lost_blobs_(tools.workspaces, tools.outbox) {}
 
 Executor::~Executor() { Stop(/*end_steps=*/false); }
 
@@ -332,6 +334,7 @@ void Executor::Stop(bool end_steps) {
     if (stopped_) return;
     stopped_ = true;
   }
+  lost_blobs_.Stop();
   const auto all = All();
   for (const auto& attempt : all) {
     if (end_steps) {

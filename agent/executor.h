@@ -12,6 +12,7 @@
 #include "agent/attempt.h"
 #include "agent/attempt_tools.h"
 #include "agent/controller_contact.h"
+#include "agent/lost_blob_sender.h"
 #include "agent/reaper.h"
 #include "rally/v1/agent.pb.h"
 
@@ -39,6 +40,7 @@ class Executor {
   void OnCancel(const v1::Cancel& cancel);
   void OnResultAck(const v1::AttemptKey& key);
   void OnVerdict(const v1::AttemptVerdict& verdict);
+  void OnUploadBlobs(const v1::UploadBlobs& request) { lost_blobs_.Take(request); }
   // The controller answered what was sent at that boot time.
   void OnHeard(int64_t sent_boot_nanos) { contact_.HeardAt(sent_boot_nanos); }
   // The controller has all of its log.
@@ -84,6 +86,7 @@ class Executor {
   // controller may send the same attempt again meanwhile.
   std::map<std::string, std::shared_ptr<Attempt>> leaving_ ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  LostBlobSender lost_blobs_;
   Reaper reaper_;  // Last: its work uses the rest.
 };
 

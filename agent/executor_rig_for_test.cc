@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -58,6 +59,34 @@ absl::StatusOr<workspace::WorkspaceStore::CaptureResult> FakeWorkspaces::Capture
   CaptureResult result;
   result.output_root = blob::DigestOf(attempt);
   return result;
+}
+
+absl::StatusOr<std::vector<blob::Digest>> FakeWorkspaces::FindLost(const blob::Digest&,
+                                                                   absl::Time) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status status = Enter("FindLost"); !status.ok()) return status;
+  return lost_;
+}
+
+std::vector<blob::Digest> FakeWorkspaces::SendAgain(absl::Span<const blob::Digest> blobs,
+                                                    absl::Time) {
+  absl::MutexLock lock(&mutex_);
+  if (!Enter("SendAgain").ok()) return {};
+  std::vector<blob::Digest> sent;
+  for (const blob::Digest& blob : blobs) {
+    if (std::find(kept_.begin(), kept_.end(), blob) != kept_.end()) sent.push_back(blob);
+  }
+  return sent;
+}
+
+void FakeWorkspaces::Lose(std::vector<blob::Digest> lost) {
+  absl::MutexLock lock(&mutex_);
+  lost_ = std::move(lost);
+}
+
+void FakeWorkspaces::Keep(std::vector<blob::Digest> kept) {
+  absl::MutexLock lock(&mutex_);
+  kept_ = std::move(kept);
 }
 
 absl::Status FakeWorkspaces::Discard(const std::string& attempt) {

@@ -23,12 +23,19 @@ class FakeWorkspaces : public workspace::WorkspaceStore {
   absl::Status Mount(const std::string& attempt, const blob::Digest& root, uint32_t uid,
                      uint32_t gid) override;
   absl::StatusOr<CaptureResult> Capture(const std::string& attempt, absl::Time deadline) override;
+  absl::StatusOr<std::vector<blob::Digest>> FindLost(const blob::Digest& root,
+                                                     absl::Time deadline) override;
+  std::vector<blob::Digest> SendAgain(absl::Span<const blob::Digest> blobs,
+                                      absl::Time deadline) override;
   absl::Status Discard(const std::string& attempt) override;
   std::vector<std::string> Attempts() const override;
   bool HasTree(const blob::Digest& root) const override;
   void KeepBudget(int64_t) override {}
   void FinishBackgroundWork() override {}
 
+  // What FindLost finds, and what SendAgain has, from now on.
+  void Lose(std::vector<blob::Digest> lost);
+  void Keep(std::vector<blob::Digest> kept);
   // The next calls of a method fail so.
   void FailNext(const std::string& method, absl::Status status, int times = 1);
   int CallCount(const std::string& method) const;
@@ -42,6 +49,8 @@ class FakeWorkspaces : public workspace::WorkspaceStore {
   std::map<std::string, std::string> attempts_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::vector<absl::Status>> failures_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, int> calls_ ABSL_GUARDED_BY(mutex_);
+  std::vector<blob::Digest> lost_ ABSL_GUARDED_BY(mutex_);
+  std::vector<blob::Digest> kept_ ABSL_GUARDED_BY(mutex_);
 };
 
 // A sink that takes logs and says that they are durable when the test wants.

@@ -296,6 +296,45 @@ TEST(ExecutorTest, AFailureAfterTheGrantProvesThatNothingRan) {
   EXPECT_THAT(result.message(), HasSubstr("blob abc/1 is nowhere"));
 }
 
+TEST(ExecutorTest, AnInputThatIsLostIsReportedWithItsBlobs) {
+  for (const absl::Status& status : {absl::NotFoundError("gone"), absl::DataLossError("rotten")}) {
+    ExecutorRig rig;
+    const blob::Digest lost = blob::DigestOf("lost");
+    rig.workspaces().Lose({lost});
+    rig.workspaces().FailNext("Mount", status);
+    rig.executor().OnPrepare(rig.Prepare(0));
+    rig.executor().OnStartGrant(rig.Grant(0));
+    const v1::Result result = rig.Await(v1::AgentMessage::kResult).result();
+    EXPECT_EQ(result.kind(), v1::END_KIND_ERRORED);
+    EXPECT_TRUE(result.never_started());
+    ASSERT_EQ(result.missing_size(), 1);
+    EXPECT_EQ(result.missing(0).hash(), lost.hash);
+    EXPECT_EQ(result.missing(0).size_bytes(), lost.size_bytes);
+  }
+}
+
+TEST(ExecutorTest, AnotherFailureToMountHasNothingToDoWithLostBlobs) {
+  ExecutorRig rig;
+  rig.workspaces().Lose({blob::DigestOf("lost")});
+  rig.workspaces().FailNext("Mount", absl::InternalError("no overlay"));
+  rig.executor().OnPrepare(rig.Prepare(0));
+  rig.executor().OnStartGrant(rig.Grant(0));
+  EXPECT_EQ(rig.Await(v1::AgentMessage::kResult).result().missing_size(), 0);
+  EXPECT_EQ(rig.workspaces().CallCount("FindLost"), 0);
+}
+
+TEST(ExecutorTest, ACaptureThatLacksItsInputSaysSo) {
+  ExecutorRig rig;
+  rig.workspaces().Lose({blob::DigestOf("lost")});
+  rig.workspaces().FailNext("Capture", absl::NotFoundError("gone"));
+  rig.Run(0);
+  rig.host().End(kName, 0);
+  const v1::Result result = rig.Await(v1::AgentMessage::kResult).result();
+  EXPECT_EQ(result.kind(), v1::END_KIND_ERRORED);
+  EXPECT_FALSE(result.never_started());
+  EXPECT_EQ(result.missing_size(), 1);
+}
+
 TEST(ExecutorTest, MountingAndCapturingWaitForAControllerThatIsAway) {
   ExecutorRig rig;
   rig.workspaces().FailNext("Mount", absl::UnavailableError("no blob service"), 5);

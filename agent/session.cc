@@ -221,6 +221,11 @@ void Session::Dispatch(const v1::ControllerMessage& message) {
     case v1::ControllerMessage::kCancel:
       if (IsCurrent(message.cancel().epoch(), "Cancel")) executor_->OnCancel(message.cancel());
       break;
+    case v1::ControllerMessage::kUploadBlobs:
+      if (IsCurrent(message.upload_blobs().epoch(), "UploadBlobs")) {
+        executor_->OnUploadBlobs(message.upload_blobs());
+      }
+      break;
     case v1::ControllerMessage::kHeartbeatAck:
       last_ack_nanos_ = SteadyNanos();
       OnHeartbeatAck(message.heartbeat_ack().seq());
@@ -228,7 +233,6 @@ void Session::Dispatch(const v1::ControllerMessage& message) {
     case v1::ControllerMessage::kResultAck:
       executor_->OnResultAck(message.result_ack().key());
       break;
-    case v1::ControllerMessage::kUploadBlobs:  // Whoever doesn't answer has nothing.
     case v1::ControllerMessage::kWelcome:
     case v1::ControllerMessage::MESSAGE_NOT_SET:
       break;  // The latter: a message of a newer controller.

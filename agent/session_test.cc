@@ -153,6 +153,31 @@ TEST_F(SessionTest, ADeposedControllersWelcomeIsRefused) {
   EXPECT_EQ(controller_.heartbeats(), 0);
 }
 
+TEST_F(SessionTest, LostBlobsThatAreHereAreSentAgain) {
+  const blob::Digest here = blob::DigestOf("here");
+  const blob::Digest elsewhere = blob::DigestOf("elsewhere");
+  rig_.workspaces().Keep({here});
+  StartSession();
+  controller_.Next();  // Hello.
+  AwaitConnected();
+  v1::ControllerMessage message;
+  v1::UploadBlobs* upload = message.mutable_upload_blobs();
+  *upload->mutable_key() = ExecutorRig::Key(7, 3);
+  upload->set_epoch(1);
+  for (const std::string& hash : {here.hash, elsewhere.hash, std::string("no hash")}) {
+    v1::Digest* digest = upload->add_digests();
+    digest->set_hash(hash);
+    digest->set_size_bytes(hash == here.hash ? here.size_bytes : elsewhere.size_bytes);
+  }
+  controller_.Send(message);
+  const v1::AgentMessage answer = controller_.Next();
+  ASSERT_TRUE(answer.has_blobs_uploaded()) << answer.DebugString();
+  EXPECT_EQ(answer.blobs_uploaded().key().step(), 7);
+  EXPECT_EQ(answer.blobs_uploaded().key().attempt(), 3);
+  ASSERT_EQ(answer.blobs_uploaded().digests_size(), 1);
+  EXPECT_EQ(answer.blobs_uploaded().digests(0).hash(), here.hash);
+}
+
 TEST_F(SessionTest, HeartbeatsGoOnWhileAllAttemptsAreStuck) {
   rig_.host().Hold("EnsureImage");
   StartSession();

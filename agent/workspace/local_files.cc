@@ -72,30 +72,44 @@ void LocalFiles::Add(const blob::Digest& digest, uint64_t layer, absl::string_vi
   files_[key] = Place{layer, std::string(path)};
 }
 
-bool LocalFiles::Provide(const blob::Digest& digest, uint32_t mode, std::optional<absl::Time> mtime,
-                         int layers, int dirfd, const char* name) const {
+FileDescriptor LocalFiles::Find(const blob::Digest& digest, int layers, struct stat* stat) const {
   Place place;
   {
     absl::MutexLock lock(&mutex_);
     const auto found = files_.find(KeyOf(digest));
-    if (found == files_.end()) return false;
+    if (found == files_.end()) return FileDescriptor();
     place = found->second;
   }
   auto source = blob::OpenBeneath(layers, absl::StrCat(place.layer, "/", place.path), O_PATH);
-  struct stat stat;
-  if (!source.ok() || ::fstat(source->get(), &stat) != 0 || !S_ISREG(stat.st_mode) ||
-      stat.st_size != digest.size_bytes) {
-    return false;
+  if (!source.ok() || ::fstat(source->get(), stat) != 0 || !S_ISREG(stat->st_mode) ||
+      stat->st_size != digest.size_bytes) {
+    return FileDescriptor();
   }
+  return *std::move(source);
+}
+
+FileDescriptor LocalFiles::Open(const blob::Digest& digest, int layers) const {
+  struct stat stat;
+  const FileDescriptor source = Find(digest, layers, &stat);
+  if (!source.valid()) return FileDescriptor();
+  auto file = Reopen(source.get(), O_RDONLY);
+  return file.ok() ? *std::move(file) : FileDescriptor();
+}
+
+bool LocalFiles::Provide(const blob::Digest& digest, uint32_t mode, std::optional<absl::Time> mtime,
+                         int layers, int dirfd, const char* name) const {
+  struct stat stat;
+  const FileDescriptor source = Find(digest, layers, &stat);
+  if (!source.valid()) return false;
   const bool same_inode = mtime.has_value() && absl::TimeFromTimespec(stat.st_mtim) == *mtime &&
                           (stat.st_mode & 07777) == mode && stat.st_uid == 0 && stat.st_gid == 0;
-  const std::string by_descriptor = absl::StrCat("/proc/self/fd/", source->get());
+  const std::string by_descriptor = absl::StrCat("/proc/self/fd/", source.get());
   if (same_inode &&
       ::linkat(AT_FDCWD, by_descriptor.c_str(), dirfd, name, AT_SYMLINK_FOLLOW) == 0) {
     return true;
   }
   // Also when the inode has as many links as the filesystem takes.
-  return Copy(source->get(), stat.st_size, mode, mtime, dirfd, name);
+  return Copy(source.get(), stat.st_size, mode, mtime, dirfd, name);
 }
 
 void LocalFiles::Forget(const std::vector<uint64_t>& layers) {

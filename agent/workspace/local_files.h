@@ -1,6 +1,8 @@
 #ifndef RALLY_AGENT_WORKSPACE_LOCAL_FILES_H_
 #define RALLY_AGENT_WORKSPACE_LOCAL_FILES_H_
 
+#include <sys/stat.h>
+
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -14,6 +16,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/blob/digest.h"
+#include "common/file_descriptor.h"
 
 namespace rally::workspace {
 
@@ -37,6 +40,8 @@ class LocalFiles {
 
   // Forgets what lies in these layers.
   void Forget(const std::vector<uint64_t>& layers);
+  // The file with this content, to be read; not valid when there is none. Only the size is checked.
+  FileDescriptor Open(const blob::Digest& digest, int layers) const;
 
   size_t size() const;
 
@@ -59,6 +64,8 @@ class LocalFiles {
   };
 
   static Key KeyOf(const blob::Digest& digest);
+  // An O_PATH descriptor.
+  FileDescriptor Find(const blob::Digest& digest, int layers, struct stat* stat) const;
 
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<Key, Place> files_ ABSL_GUARDED_BY(mutex_);

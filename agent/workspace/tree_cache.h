@@ -60,6 +60,13 @@ class TreeCache {
   // Replaces the tree's layers by a single one. Mounts of the old ones go on working.
   absl::Status Flatten(const blob::Digest& root, absl::Time deadline);
 
+  // A file of some tree here with this content, to be read; not valid when there is none. Only its
+  // size is checked. Waits until FindLocalFiles is done.
+  FileDescriptor OpenFile(const blob::Digest& digest) const {
+    local_files_found_.WaitForNotification();
+    return parts_.local_files->Open(digest, layers_.get());
+  }
+
   // Finds the content of all trees that the catalog knew at start, without the network. Until it
   // is done, Ensure waits before it fetches anything. Call once.
   void FindLocalFiles();

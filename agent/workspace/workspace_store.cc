@@ -24,6 +24,7 @@
 #include "agent/workspace/delta_upload.h"
 #include "agent/workspace/directory_lock.h"
 #include "agent/workspace/directory_messages.h"
+#include "agent/workspace/lost_blobs.h"
 #include "agent/workspace/overlay_mount.h"
 #include "agent/workspace/small_file.h"
 #include "agent/workspace/trash.h"
@@ -94,6 +95,14 @@ class OverlayWorkspaceStore : public WorkspaceStore {
   absl::Status Mount(const std::string& attempt, const Digest& root, uint32_t uid,
                      uint32_t gid) override;
   absl::StatusOr<CaptureResult> Capture(const std::string& attempt, absl::Time deadline) override;
+  absl::StatusOr<std::vector<Digest>> FindLost(const Digest& root, absl::Time deadline) override {
+    DeadlineBlobStore remote(remote_, deadline);
+    return FindLostBlobs(root, messages_, *cache_, remote);
+  }
+  std::vector<Digest> SendAgain(absl::Span<const Digest> blobs, absl::Time deadline) override {
+    DeadlineBlobStore remote(remote_, deadline);
+    return SendBlobsAgain(blobs, messages_, *cache_, remote);
+  }
   absl::Status Discard(const std::string& attempt) override;
   std::vector<std::string> Attempts() const override { return attempts_.All(); }
   bool HasTree(const Digest& root) const override { return catalog_->Has(root); }

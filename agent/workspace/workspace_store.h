@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "common/blob/blob_store.h"
 #include "common/blob/digest.h"
 
@@ -80,6 +81,16 @@ class WorkspaceStore {
   // succeeded it answers the same until Discard.
   virtual absl::StatusOr<CaptureResult> Capture(const std::string& attempt,
                                                 absl::Time deadline) = 0;
+
+  // After EnsureTree or Mount has failed with NotFound or DataLoss: the tree's blobs that are
+  // neither on this host nor to be had from the remote store; as many as fit into a message.
+  virtual absl::StatusOr<std::vector<blob::Digest>> FindLost(const blob::Digest& root,
+                                                             absl::Time deadline) = 0;
+
+  // Uploads those of the blobs that are in trees on this host, to a remote store that has lost
+  // them, and returns which it has now.
+  virtual std::vector<blob::Digest> SendAgain(absl::Span<const blob::Digest> blobs,
+                                              absl::Time deadline) = 0;
 
   // Unmounts and forgets the attempt, whatever state it is in. Idempotent, also for unknown ones.
   virtual absl::Status Discard(const std::string& attempt) = 0;
