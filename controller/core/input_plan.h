@@ -17,8 +17,8 @@ struct InputPlan {
 };
 
 // Plans the tree that a step with these dependencies sees; for the final workspace, these are the
-// steps that nothing depends on. All of them must be terminal. `rank` is the place of each step in
-// build.order.
+// steps that nothing depends on. All of them must have ended; one that runs again counts as it had
+// ended. `rank` is the place of each step in build.order.
 //
 // The cost is that of the part of the graph above the last step that all paths come through, so a
 // chain costs nothing. The base is then that step's tree instead of the context: what it holds is
