@@ -1,6 +1,5 @@
 #include "common/blob/capture_directory.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,16 +7,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <optional>
 #include <thread>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/blob/file_digest.h"
-#include "common/blob/ignore_files.h"
 #include "common/blob/open_beneath.h"
 #include "common/blob/run_in_parallel.h"
 #include "common/blob/stat_cache.h"
@@ -32,23 +28,7 @@ constexpr size_t kMaxWarnings = 100;
 // A hostile name can't block: what is opened is a regular file, or it is not read.
 constexpr int kOpenFile = O_RDONLY | O_NONBLOCK | O_NOCTTY;
 
-std::string Join(absl::string_view directory, absl::string_view name) {
-  return absl::StrCat(directory, directory.empty() ? "" : "/", name);
-}
-
-std::string Shown(absl::string_view path) {
-  return absl::StrCat("'", path.empty() ? "." : absl::CHexEscape(path), "'");
-}
-
-bool SameContent(const struct stat& a, const struct stat& b) {
-  return a.st_size == b.st_size && a.st_ino == b.st_ino && a.st_dev == b.st_dev &&
-         absl::TimeFromTimespec(a.st_mtim) == absl::TimeFromTimespec(b.st_mtim) &&
-         absl::TimeFromTimespec(a.st_ctim) == absl::TimeFromTimespec(b.st_ctim);
-}
-
-bool IsWithoutEntries(const Directory& directory) {
-  return directory.files_size() + directory.symlinks_size() + directory.directories_size() == 0;
-}
+absl::Time TimeOf(int64_t nanoseconds) { return absl::FromUnixNanos(nanoseconds); }
 
 // One run over one directory: find all entries, hash the files that the cache doesn't know, then
 // build the messages from the leaves up.
@@ -58,194 +38,71 @@ class Capture {
       : root_path_(std::move(root_path)),
         root_fd_(std::make_shared<const FileDescriptor>(root_fd)),
         options_(options),
+        threads_(options.threads > 0
+                     ? options.threads
+                     : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))),
         cache_(absl::Now(), options.racy_window) {}
 
   absl::StatusOr<CapturedTree> Run() {
     if (!options_.stat_cache_file.empty()) cache_.Load(options_.stat_cache_file, root_path_);
-    absl::StatusOr<IgnoreFiles> ignore =
-        IgnoreFiles::Open(root_fd_->get(), options_.obey_ignore_files, options_.keep_git);
-    if (!ignore.ok()) return ignore.status();
-    ignore_ = std::make_unique<IgnoreFiles>(*std::move(ignore));
-    if (absl::Status s = ReadDirectory(0, Found{"", 0, 0, false}); !s.ok()) return s;
-    tree_.ignore_file = ignore_->name();
+    ScanOptions scan;
+    scan.obey_ignore_files = options_.obey_ignore_files;
+    scan.keep_git = options_.keep_git;
+    scan.limits = options_.limits;
+    scan.threads = threads_;
+    absl::StatusOr<ScannedTree> scanned = ScanDirectory(root_fd_->get(), root_path_, scan, cache_);
+    if (!scanned.ok()) return scanned.status();
+    scanned_ = std::make_shared<ScannedTree>(*std::move(scanned));
+    for (const std::string& path : scanned_->special_files) {
+      Warn(absl::StrCat(ShownPath(path),
+                        " is a socket, fifo or device, which a workspace can't keep"));
+    }
+    tree_.ignore_file = scanned_->ignore_file;
+    tree_.ignored_entries = scanned_->ignored_entries;
     tree_.root_fd = root_fd_;
     if (absl::Status s = HashFiles(); !s.ok()) return s;
     if (absl::Status s = BuildMessages(); !s.ok()) return s;
+    CollectFiles();
     if (!options_.stat_cache_file.empty()) {
-      absl::Status saved = cache_.Save(options_.stat_cache_file, root_path_);
+      absl::Status saved = cache_.Save(options_.stat_cache_file, root_path_, *scanned_);
       if (!saved.ok()) Warn(std::string(saved.message()));
     }
     if (dropped_warnings_ > 0) {
       tree_.warnings.push_back(absl::StrCat("and ", dropped_warnings_, " more like these"));
     }
+    tree_.scanned = std::move(scanned_);
     return std::move(tree_);
   }
 
  private:
-  struct Found {
-    std::string path;
-    size_t parent;  // Index in directories_; the root's is its own.
-    size_t name_length;
-    bool only_whats_below;  // A directory that isn't kept when nothing below it is.
-
-    absl::string_view name() const {
-      return absl::string_view(path).substr(path.size() - name_length);
-    }
-  };
-  struct FoundDirectory {
-    Found found;
-    Directory* message;  // In the arena: a tree has many small parts.
-  };
-  struct FoundFile {
-    Found found;
-    struct stat st;
+  // What a directory has become.
+  struct Message {
+    std::string bytes;
     Digest digest;
-    bool gone = false;  // It stopped being a regular file.
+    bool left_out = false;
   };
-
-  // Adds the directory and all below it, parents first.
-  absl::Status ReadDirectory(int depth, Found found) {
-    const std::string path = found.path;
-    const size_t index = directories_.size();
-    directories_.push_back(
-        {std::move(found), google::protobuf::Arena::CreateMessage<Directory>(&arena_)});
-    absl::StatusOr<FileDescriptor> fd = OpenBeneath(root_fd_->get(), path, O_RDONLY | O_DIRECTORY);
-    if (!fd.ok()) return fd.status();
-    struct stat st;
-    if (fstat(fd->get(), &st) != 0) return ErrnoStatus(errno, absl::StrCat("stat ", Shown(path)));
-    SetDirectoryProperties(st.st_mode, absl::TimeFromTimespec(st.st_mtim),
-                           directories_[index].message);
-    absl::StatusOr<std::vector<std::string>> names = ListNames(fd->get(), path);
-    if (!names.ok()) return names.status();
-    // As in git, a symlink of that name isn't one.
-    struct stat gitignore;
-    const bool has_gitignore =
-        std::binary_search(names->begin(), names->end(), ".gitignore") &&
-        fstatat(fd->get(), ".gitignore", &gitignore, AT_SYMLINK_NOFOLLOW) == 0 &&
-        S_ISREG(gitignore.st_mode);
-    if (absl::Status s = ignore_->Enter(path, has_gitignore); !s.ok()) return s;
-    std::vector<Found> children;
-    for (const std::string& name : *names) {
-      Found child{Join(path, name), index, name.size(), false};
-      if (absl::Status s = AddEntry(fd->get(), depth, std::move(child), &children); !s.ok()) {
-        return s;
-      }
-    }
-    fd = FileDescriptor();  // A deep tree must not take a descriptor a level.
-    for (Found& child : children) {
-      if (absl::Status s = ReadDirectory(depth + 1, std::move(child)); !s.ok()) return s;
-    }
-    ignore_->Leave();
-    return absl::OkStatus();
-  }
-
-  absl::Status CheckEntry(int depth, const Found& found) {
-    if (absl::Status valid = ValidateName(found.name()); !valid.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat("can't store ", Shown(found.path), ": ",
-                                                     valid.message(), "; rename or remove it"));
-    }
-    if (depth >= options_.limits.max_depth) {
-      return absl::ResourceExhaustedError(absl::StrCat(Shown(found.path), " is deeper than ",
-                                                       options_.limits.max_depth, " levels"));
-    }
-    if (++entries_ > options_.limits.max_entries) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat(root_path_, " has more than ", options_.limits.max_entries, " entries"));
-    }
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<std::vector<std::string>> ListNames(int fd, const std::string& path) {
-    // Not a duplicate: that would share the offset.
-    FileDescriptor list(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    const std::unique_ptr<DIR, int (*)(DIR*)> directory(
-        list.valid() ? fdopendir(list.Release()) : nullptr, closedir);
-    if (directory == nullptr) return ErrnoStatus(errno, absl::StrCat("listing ", Shown(path)));
-    std::vector<std::string> names;
-    errno = 0;
-    while (const dirent* entry = readdir(directory.get())) {
-      const absl::string_view name = entry->d_name;
-      if (name != "." && name != "..") names.emplace_back(name);
-    }
-    if (errno != 0) return ErrnoStatus(errno, absl::StrCat("listing ", Shown(path)));
-    std::sort(names.begin(), names.end());
-    return names;
-  }
-
-  absl::Status AddEntry(int directory_fd, int depth, Found found, std::vector<Found>* children) {
-    struct stat st;
-    // The name is what the path ends with.
-    if (fstatat(directory_fd, found.name().data(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
-      if (errno == ENOENT) return absl::OkStatus();  // Removed since it was listed.
-      return ErrnoStatus(errno, absl::StrCat("stat ", Shown(found.path)));
-    }
-    const auto decision = ignore_->Decide(found.path, found.name(), S_ISDIR(st.st_mode));
-    if (decision == IgnoreWalk::Decision::kLeaveOut) {
-      ++tree_.ignored_entries;
-      return absl::OkStatus();
-    }
-    found.only_whats_below = decision == IgnoreWalk::Decision::kOnlyWhatsBelow;
-    if (absl::Status s = CheckEntry(depth, found); !s.ok()) return s;
-    switch (st.st_mode & S_IFMT) {
-      case S_IFREG:
-        tree_.total_bytes += st.st_size;
-        if (tree_.total_bytes > options_.limits.max_total_bytes) {
-          return absl::ResourceExhaustedError(absl::StrCat(
-              root_path_, " has more than ", options_.limits.max_total_bytes, " bytes"));
-        }
-        files_.push_back({std::move(found), st, Digest(), false});
-        return absl::OkStatus();
-      case S_IFDIR:
-        children->push_back(std::move(found));
-        return absl::OkStatus();
-      case S_IFLNK:
-        return AddSymlink(directory_fd, found);
-      default:
-        Warn(absl::StrCat(Shown(found.path),
-                          " is a socket, fifo or device, which a workspace can't keep"));
-        return absl::OkStatus();
-    }
-  }
-
-  absl::Status AddSymlink(int directory_fd, const Found& found) {
-    std::string target(kMaxSymlinkTargetBytes + 1, '\0');
-    const ssize_t length =
-        readlinkat(directory_fd, std::string(found.name()).c_str(), target.data(), target.size());
-    if (length < 0) return ErrnoStatus(errno, absl::StrCat("reading symlink ", Shown(found.path)));
-    target.resize(length);
-    if (!IsValidUtf8(target)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "can't store ", Shown(found.path), ": its target is not UTF-8; rename or remove it"));
-    }
-    *directories_[found.parent].message->add_symlinks() = MakeSymlinkNode(found.name(), target);
-    ++tree_.symlink_count;
-    return absl::OkStatus();
-  }
 
   absl::Status HashFiles() {
-    std::vector<FoundFile*> unknown;
-    for (FoundFile& file : files_) {
-      const std::optional<Digest> known = cache_.Find(file.found.path, file.st);
-      if (known.has_value()) {
-        file.digest = *known;
-      } else {
-        unknown.push_back(&file);
+    std::vector<CapturedFile> unread;
+    for (uint32_t i = 0; i < scanned_->directories.size(); ++i) {
+      const std::vector<ScannedFile>& files = scanned_->directories[i].files;
+      for (uint32_t j = 0; j < files.size(); ++j) {
+        if (files[j].content == ScannedFile::Content::kUnread) unread.push_back({i, j});
       }
     }
-    const int threads = options_.hash_threads > 0
-                            ? options_.hash_threads
-                            : std::max(1u, std::thread::hardware_concurrency());
     // Big files first would balance better, but small parts do well enough.
-    const size_t parts = (unknown.size() + kFilesPerPart - 1) / kFilesPerPart;
+    const size_t parts = (unread.size() + kFilesPerPart - 1) / kFilesPerPart;
     absl::Mutex mutex;
     int64_t files = 0, bytes = 0;
-    absl::Status hashed = RunInParallel(parts, threads, [&](size_t part) -> absl::Status {
+    absl::Status hashed = RunInParallel(parts, threads_, [&](size_t part) -> absl::Status {
       const size_t begin = part * kFilesPerPart;
-      const size_t end = std::min(unknown.size(), begin + kFilesPerPart);
+      const size_t end = std::min(unread.size(), begin + kFilesPerPart);
       int64_t part_bytes = 0;
       for (size_t i = begin; i < end; ++i) {
-        if (absl::Status s = HashFile(unknown[i]); !s.ok()) return s;
-        part_bytes += unknown[i]->digest.size_bytes;
+        ScannedFile* file = FileAt(unread[i]);
+        absl::Status s = HashFile(scanned_->PathOf(unread[i].directory, *file), file);
+        if (!s.ok()) return s;
+        part_bytes += file->key.size_bytes;
       }
       if (!options_.on_hashed) return absl::OkStatus();
       absl::MutexLock lock(&mutex);
@@ -255,82 +112,128 @@ class Capture {
       return absl::OkStatus();
     });
     if (!hashed.ok()) return hashed;
-    for (const FoundFile* file : unknown) {
-      if (file->gone) {
-        Warn(absl::StrCat(Shown(file->found.path), " went away while it was read"));
+    for (const CapturedFile& position : unread) {
+      const ScannedFile& file = *FileAt(position);
+      if (file.content == ScannedFile::Content::kGone) {
+        Warn(absl::StrCat(ShownPath(scanned_->PathOf(position.directory, file)),
+                          " went away while it was read"));
         continue;
       }
       ++tree_.hashed_files;
-      tree_.hashed_bytes += file->digest.size_bytes;
+      tree_.hashed_bytes += file.key.size_bytes;
     }
     return absl::OkStatus();
   }
 
-  absl::Status HashFile(FoundFile* file) const {
+  ScannedFile* FileAt(const CapturedFile& position) const {
+    return &scanned_->directories[position.directory].files[position.file];
+  }
+
+  absl::Status HashFile(const std::string& path, ScannedFile* file) const {
     for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
-      absl::StatusOr<FileDescriptor> fd = OpenBeneath(root_fd_->get(), file->found.path, kOpenFile);
+      absl::StatusOr<FileDescriptor> fd = OpenBeneath(root_fd_->get(), path, kOpenFile);
       struct stat before, after;
       if (absl::IsNotFound(fd.status())) {
-        file->gone = true;
+        file->content = ScannedFile::Content::kGone;
         return absl::OkStatus();
       }
       if (!fd.ok()) return fd.status();
       if (fstat(fd->get(), &before) != 0) {
-        return ErrnoStatus(errno, absl::StrCat("stat ", Shown(file->found.path)));
+        return ErrnoStatus(errno, absl::StrCat("stat ", ShownPath(path)));
       }
       if (!S_ISREG(before.st_mode)) {
-        file->gone = true;
+        file->content = ScannedFile::Content::kGone;
         return absl::OkStatus();
       }
       absl::StatusOr<Digest> digest = DigestOfFile(fd->get());
       if (!digest.ok()) {
         return absl::Status(digest.status().code(),
-                            absl::StrCat(Shown(file->found.path), ": ", digest.status().message()));
+                            absl::StrCat(ShownPath(path), ": ", digest.status().message()));
       }
-      if (fstat(fd->get(), &after) == 0 && SameContent(before, after) &&
+      if (fstat(fd->get(), &after) == 0 && SameContent(FileStat::Of(before), FileStat::Of(after)) &&
           digest->size_bytes == after.st_size) {
-        file->st = after;
-        file->digest = *std::move(digest);
+        file->stat = FileStat::Of(after);
+        file->key = BlobKey::Of(*digest);
+        file->content = ScannedFile::Content::kRead;
         return absl::OkStatus();
       }
     }
-    return absl::AbortedError(absl::StrCat(Shown(file->found.path),
+    return absl::AbortedError(absl::StrCat(ShownPath(path),
                                            " changes while it is read; try again when nothing "
                                            "writes to it"));
   }
 
+  // Those of one depth at once, the deepest first: a message needs its children's digests.
   absl::Status BuildMessages() {
-    tree_.total_bytes = 0;
-    tree_.files.reserve(files_.size());
-    for (FoundFile& file : files_) {
-      if (file.gone) continue;
-      cache_.Remember(file.found.path, file.st, file.digest);
-      ++tree_.file_count;
-      tree_.total_bytes += file.digest.size_bytes;
-      FillFileNode(file.found.name(), file.digest, file.st.st_mode,
-                   absl::TimeFromTimespec(file.st.st_mtim),
-                   directories_[file.found.parent].message->add_files());
-      tree_.files.try_emplace(std::move(file.digest), std::move(file.found.path));
+    messages_.resize(scanned_->directories.size());
+    std::vector<std::vector<uint32_t>> levels;
+    for (uint32_t i = 0; i < scanned_->directories.size(); ++i) {
+      const size_t depth = scanned_->directories[i].depth;
+      if (depth >= levels.size()) levels.resize(depth + 1);
+      levels[depth].push_back(i);
     }
-    for (size_t i = directories_.size(); i-- > 0;) {
-      FoundDirectory& directory = directories_[i];
-      if (directory.found.only_whats_below && IsWithoutEntries(*directory.message)) {
+    for (auto level = levels.rbegin(); level != levels.rend(); ++level) {
+      absl::Status built = RunInParallel(level->size(), threads_, [&](size_t i) {
+        Build((*level)[i]);
+        return absl::OkStatus();
+      });
+      if (!built.ok()) return built;
+    }
+    tree_.root = messages_[0].digest;
+    tree_.directories.reserve(messages_.size());
+    for (size_t i = messages_.size(); i-- > 0;) {
+      if (messages_[i].left_out) {
         ++tree_.ignored_entries;
         continue;
       }
-      Canonicalise(directory.message);
-      std::string bytes = Serialise(*directory.message);
-      Digest digest = DigestOf(bytes);
-      if (i > 0) {
-        *directories_[directory.found.parent].message->add_directories() =
-            MakeDirectoryNode(directory.found.name(), digest);
-        ++tree_.directory_count;
-      } else {
-        tree_.root = digest;
-      }
-      tree_.directories.emplace(std::move(digest), std::move(bytes));
+      if (i > 0) ++tree_.directory_count;
+      tree_.directories.emplace(std::move(messages_[i].digest), std::move(messages_[i].bytes));
     }
     return absl::OkStatus();
+  }
+
+  // Entries were found in the order of their names: the message is canonical.
+  void Build(uint32_t index) {
+    const ScannedDirectory& directory = scanned_->directories[index];
+    google::protobuf::Arena arena;
+    auto* message = google::protobuf::Arena::CreateMessage<Directory>(&arena);
+    for (const ScannedFile& file : directory.files) {
+      if (file.content == ScannedFile::Content::kGone) continue;
+      FillFileNode(file.name, file.key.ToDigest(), file.stat.mode, TimeOf(file.stat.mtime_ns),
+                   message->add_files());
+    }
+    for (const ScannedSymlink& symlink : directory.symlinks) {
+      *message->add_symlinks() = MakeSymlinkNode(symlink.name, symlink.target);
+    }
+    for (uint32_t child : directory.children) {
+      if (messages_[child].left_out) continue;
+      *message->add_directories() =
+          MakeDirectoryNode(scanned_->directories[child].name(), messages_[child].digest);
+    }
+    const bool is_empty =
+        message->files_size() + message->symlinks_size() + message->directories_size() == 0;
+    messages_[index].left_out = directory.only_whats_below && is_empty;
+    if (messages_[index].left_out) return;
+    SetDirectoryProperties(directory.mode, TimeOf(directory.mtime_ns), message);
+    messages_[index].bytes = Serialise(*message);
+    messages_[index].digest = DigestOf(messages_[index].bytes);
+  }
+
+  void CollectFiles() {
+    size_t found = 0;
+    for (const ScannedDirectory& directory : scanned_->directories) found += directory.files.size();
+    tree_.files.reserve(found);
+    for (uint32_t i = 0; i < scanned_->directories.size(); ++i) {
+      const ScannedDirectory& directory = scanned_->directories[i];
+      tree_.symlink_count += static_cast<int64_t>(directory.symlinks.size());
+      for (uint32_t j = 0; j < directory.files.size(); ++j) {
+        const ScannedFile& file = directory.files[j];
+        if (file.content == ScannedFile::Content::kGone) continue;
+        ++tree_.file_count;
+        tree_.total_bytes += file.key.size_bytes;
+        tree_.files.try_emplace(file.key, CapturedFile{i, j});
+      }
+    }
   }
 
   void Warn(std::string line) {
@@ -345,12 +248,10 @@ class Capture {
   // Shared with the tree, from which files are read after the capture.
   const std::shared_ptr<const FileDescriptor> root_fd_;
   const CaptureOptions& options_;
-  std::unique_ptr<IgnoreFiles> ignore_;
+  const int threads_;
   StatCache cache_;
-  google::protobuf::Arena arena_;
-  std::vector<FoundDirectory> directories_;
-  std::vector<FoundFile> files_;
-  int64_t entries_ = 0;
+  std::shared_ptr<ScannedTree> scanned_;
+  std::vector<Message> messages_;  // by directory
   int64_t dropped_warnings_ = 0;
   CapturedTree tree_;
 };

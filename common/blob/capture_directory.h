@@ -11,9 +11,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/blob/blob_key.h"
 #include "common/blob/blob_store.h"
 #include "common/blob/digest.h"
 #include "common/blob/directory.h"
+#include "common/blob/directory_scan.h"
 #include "common/blob/tree.h"
 #include "common/file_descriptor.h"
 
@@ -27,8 +29,8 @@ struct CaptureOptions {
   // A file that was touched less than this before the capture is read again next time: a change
   // right after could leave the same times.
   absl::Duration racy_window = absl::Seconds(1);
-  // 0: one a core.
-  int hash_threads = 0;
+  // For stat and hashing. 0: one a core.
+  int threads = 0;
   // Leaves out what .rallyignore in the root says; without one, .dockerignore; without both, the
   // .gitignore of each directory (ignore_files.h).
   bool obey_ignore_files = false;
@@ -40,12 +42,19 @@ struct CaptureOptions {
   std::function<void(int64_t files, int64_t bytes)> on_hashed;
 };
 
+// Where a file is in the scanned tree: paths are made for those only that are needed.
+struct CapturedFile {
+  uint32_t directory = 0;
+  uint32_t file = 0;
+};
+
 // A directory as it was found: its tree's messages in memory, its files' contents still on disk.
 struct CapturedTree {
   Digest root;
   absl::flat_hash_map<Digest, std::string> directories;  // Messages' bytes.
-  // The path, relative to the root, of one file with each different content.
-  absl::flat_hash_map<Digest, std::string> files;
+  // One file with each different content.
+  absl::flat_hash_map<BlobKey, CapturedFile> files;
+  std::shared_ptr<const ScannedTree> scanned;
   std::shared_ptr<const FileDescriptor> root_fd;
 
   int64_t file_count = 0;
@@ -59,6 +68,11 @@ struct CapturedTree {
   int64_t hashed_bytes = 0;
   // A line each: sockets, fifos and devices that were left out, a stat cache that can't be written.
   std::vector<std::string> warnings;
+
+  // Relative to the root.
+  std::string PathOf(const CapturedFile& file) const {
+    return scanned->PathOf(file.directory, scanned->directories[file.directory].files[file.file]);
+  }
 };
 
 // Reads the directory at `path`, never through a symlink below it.

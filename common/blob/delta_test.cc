@@ -330,6 +330,29 @@ TEST_F(DeltaTest, ReadsOnlyWhatChanged) {
   EXPECT_LE(store_.read_blobs() - before, 8);
 }
 
+TEST_F(DeltaTest, WhatIsReadDoesNotGrowWithTheTree) {
+  std::vector<int64_t> reads;
+  for (const int packages : {10, 300}) {
+    Paths base;
+    for (int i = 0; i < packages; ++i) {
+      for (int j = 0; j < 10; ++j) {
+        base[absl::StrCat("p", i, "/d", j, "/f")] = absl::StrCat(packages, " ", i, " ", j);
+      }
+    }
+    Paths one = base, two = base;
+    one["p1/d1/f"] = absl::StrCat("one ", packages);
+    two["p2/d2/f"] = absl::StrCat("two ", packages);
+    two["p3/d3/new"] = absl::StrCat("new ", packages);
+    two.erase("p4/d4/f");
+    const Digest base_root = Tree(base), one_root = Tree(one), two_root = Tree(two);
+    const int64_t before = store_.read_blobs();
+    MustJoin(base_root, {{"a", base_root, one_root}, {"b", base_root, two_root}});
+    reads.push_back(store_.read_blobs() - before);
+  }
+  EXPECT_GT(reads[0], 0);
+  EXPECT_EQ(reads[0], reads[1]) << "the second tree has 30 times the directories";
+}
+
 TEST_F(DeltaTest, MissingDirectoryIsNamedWithItsStep) {
   const Digest base = Tree({{"d/f", "1"}});
   const Digest output = Tree({{"d/f", "2"}});

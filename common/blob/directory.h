@@ -24,6 +24,7 @@ using SymlinkNode = build::bazel::remote::execution::v2::SymlinkNode;
 // What a tree may have at most, counting an entry once for each path that leads to it.
 inline constexpr int64_t kMaxTreeEntries = 1'000'000;
 inline constexpr int kMaxTreeDepth = 512;
+inline constexpr int64_t kMaxTreeBytes = int64_t{1} << 40;
 inline constexpr int kMaxNameBytes = 255;
 inline constexpr int kMaxSymlinkTargetBytes = 4095;
 // Of one Directory message, which has to be in memory whole.

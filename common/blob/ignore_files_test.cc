@@ -41,7 +41,8 @@ class IgnoreFilesTest : public ::testing::Test {
     absl::StatusOr<CapturedTree> tree = CaptureDirectory(root_.string(), options_);
     EXPECT_EQ(tree.status(), absl::OkStatus());
     std::set<std::string> paths;
-    for (const auto& [digest, path] : tree->files) {
+    for (const auto& [key, file] : tree->files) {
+      const std::string path = tree->PathOf(file);
       if (path.find("ignore") == std::string::npos) paths.insert(path);
     }
     ignore_file_ = tree->ignore_file;

@@ -219,7 +219,10 @@ class Builder {
       if (!fd.ok()) return fd.status();
       absl::Status filled = first.valid() ? CopyAll(first.get(), fd->get())
                                           : store_.ReadToFile(wanted.digest, fd->get());
-      if (!filled.ok()) return filled;
+      if (!filled.ok()) {
+        return absl::Status(filled.code(),
+                            absl::StrCat("'", Shown(place), "': ", filled.message()));
+      }
       if (absl::Status s = FinishFile(fd->get(), place); !s.ok()) return s;
       if (!first.valid()) first = *std::move(fd);
     }

@@ -1,9 +1,11 @@
 #include "common/blob/stat_cache.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -19,14 +21,23 @@
 namespace rally::blob {
 namespace {
 
-// The file: this, the root's path, the entries, and the SHA-256 of all that.
-constexpr absl::string_view kMagic = "rally stat cache 1\n";
+// The file: this, the root's path, each directory that has entries with their number, then the
+// entries sorted by name, and the SHA-256 of all that.
+constexpr absl::string_view kMagic = "rally stat cache 2\n";
 constexpr size_t kHashBytes = 32;
 constexpr int64_t kLargestFileBytes = 1024 * 1024 * 1024;
-// Only to reserve memory.
-constexpr size_t kTypicalEntryBytes = 110;
 
-int64_t Nanoseconds(const timespec& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
+// An entry: this, then the name.
+struct EntryHead {
+  int64_t size_bytes;
+  int64_t mtime_ns;
+  int64_t ctime_ns;
+  uint64_t inode;
+  uint64_t device;
+  std::array<uint8_t, kHashBytes> hash;
+  uint64_t name_bytes;
+};
+static_assert(sizeof(EntryHead) == 80, "it is written as it is: no padding");
 
 template <typename Number>
 void PutNumber(Number number, std::string* out) {
@@ -83,12 +94,12 @@ std::string RawHash(absl::string_view bytes) {
   return absl::HexStringToBytes(DigestOf(bytes).hash);
 }
 
-}  // namespace
-
-StatCache::Entry StatCache::MakeEntry(const struct stat& st, const std::array<char, 32>& hash) {
-  return Entry{st.st_size, Nanoseconds(st.st_mtim), Nanoseconds(st.st_ctim), st.st_ino, st.st_dev,
-               hash};
+// The entry in front and its name; false when there is none.
+bool TakeEntry(absl::string_view* in, EntryHead* head, absl::string_view* name) {
+  return TakeNumber(in, head) && TakeBytes(in, head->name_bytes, name);
 }
+
+}  // namespace
 
 void StatCache::Load(const std::string& file, const std::string& root) {
   bytes_ = ReadWhole(file);
@@ -100,65 +111,84 @@ void StatCache::Load(const std::string& file, const std::string& root) {
   in.remove_prefix(kMagic.size());
   absl::string_view stored_root;
   if (!TakeString(&in, &stored_root) || stored_root != root) return;
-  decltype(loaded_) entries;
-  entries.reserve(in.size() / kTypicalEntryBytes);
+  decltype(directories_) directories;
+  int64_t entries = 0;
   while (!in.empty()) {
-    absl::string_view path, hash;
-    Entry entry;
-    if (!TakeString(&in, &path) || !TakeNumber(&in, &entry.size_bytes) ||
-        !TakeNumber(&in, &entry.mtime_ns) || !TakeNumber(&in, &entry.ctime_ns) ||
-        !TakeNumber(&in, &entry.inode) || !TakeNumber(&in, &entry.device) ||
-        !TakeBytes(&in, kHashBytes, &hash)) {
-      return;
+    absl::string_view path;
+    uint32_t count = 0;
+    if (!TakeString(&in, &path) || !TakeNumber(&in, &count)) return;
+    const absl::string_view begin = in;
+    for (uint32_t i = 0; i < count; ++i) {
+      EntryHead head;
+      absl::string_view name;
+      if (!TakeEntry(&in, &head, &name)) return;
     }
-    std::copy(hash.begin(), hash.end(), entry.hash.begin());
-    entries.emplace(path, LoadedEntry{entry, false});
+    directories.emplace(path, begin.substr(0, begin.size() - in.size()));
+    entries += count;
   }
-  loaded_ = std::move(entries);
+  directories_ = std::move(directories);
+  entries_ = entries;
 }
 
-std::optional<Digest> StatCache::Find(absl::string_view path, const struct stat& st) const {
-  const auto found = loaded_.find(path);
-  if (found == loaded_.end()) return std::nullopt;
-  const Entry& entry = found->second.entry;
-  if (!(MakeEntry(st, entry.hash) == entry)) return std::nullopt;
-  return Digest{absl::BytesToHexString(absl::string_view(entry.hash.data(), entry.hash.size())),
-                entry.size_bytes};
+StatCache::Entries StatCache::EntriesOf(absl::string_view directory) const {
+  const auto found = directories_.find(directory);
+  return found == directories_.end() ? Entries() : Entries(found->second);
 }
 
-void StatCache::Remember(absl::string_view path, const struct stat& st, const Digest& digest) {
-  const absl::Time touched =
-      std::max(absl::TimeFromTimespec(st.st_mtim), absl::TimeFromTimespec(st.st_ctim));
-  if (touched >= trusted_until_) return;
-  const std::string raw = absl::HexStringToBytes(digest.hash);
-  Entry entry = MakeEntry(st, {});
-  std::copy(raw.begin(), raw.end(), entry.hash.begin());
-  const auto found = loaded_.find(path);
-  if (found == loaded_.end() || !(found->second.entry == entry)) {
-    added_.emplace_back(path, entry);
-  } else if (!found->second.holds) {
-    found->second.holds = true;
-    ++holding_;
+bool StatCache::Entries::Find(absl::string_view name, const FileStat& stat, BlobKey* key) {
+  while (true) {
+    absl::string_view after = rest_;
+    EntryHead head;
+    absl::string_view here;
+    if (!TakeEntry(&after, &head, &here) || here > name) return false;
+    rest_ = after;
+    if (here < name) continue;
+    const FileStat known = {head.size_bytes, head.mtime_ns, head.ctime_ns,
+                            head.inode,      head.device,   stat.mode};
+    if (!SameContent(known, stat)) return false;
+    *key = BlobKey{head.hash, head.size_bytes};
+    return true;
   }
 }
 
-absl::Status StatCache::Save(const std::string& file, const std::string& root) const {
-  if (added_.empty() && holding_ == loaded_.size()) return absl::OkStatus();
+bool StatCache::IsTrusted(const ScannedFile& file) const {
+  return file.content != ScannedFile::Content::kGone &&
+         std::max(file.stat.mtime_ns, file.stat.ctime_ns) < trusted_until_ns_;
+}
+
+bool StatCache::HoldsJust(const ScannedTree& tree) const {
+  int64_t held = 0;
+  for (const ScannedDirectory& directory : tree.directories) {
+    for (const ScannedFile& file : directory.files) {
+      const bool is_cached = file.content == ScannedFile::Content::kCached;
+      if (is_cached != IsTrusted(file)) return false;
+      held += is_cached ? 1 : 0;
+    }
+  }
+  return held == entries_;
+}
+
+absl::Status StatCache::Save(const std::string& file, const std::string& root,
+                             const ScannedTree& tree) const {
+  if (HoldsJust(tree)) return absl::OkStatus();
   std::string bytes(kMagic);
   PutString(root, &bytes);
-  const auto put = [&bytes](absl::string_view path, const Entry& entry) {
-    PutString(path, &bytes);
-    PutNumber(entry.size_bytes, &bytes);
-    PutNumber(entry.mtime_ns, &bytes);
-    PutNumber(entry.ctime_ns, &bytes);
-    PutNumber(entry.inode, &bytes);
-    PutNumber(entry.device, &bytes);
-    bytes.append(entry.hash.data(), entry.hash.size());
-  };
-  for (const auto& [path, loaded] : loaded_) {
-    if (loaded.holds) put(path, loaded.entry);
+  for (const ScannedDirectory& directory : tree.directories) {
+    std::string entries;
+    uint32_t count = 0;
+    for (const ScannedFile& found : directory.files) {
+      if (!IsTrusted(found)) continue;
+      PutNumber(EntryHead{found.stat.size_bytes, found.stat.mtime_ns, found.stat.ctime_ns,
+                          found.stat.inode, found.stat.device, found.key.hash, found.name.size()},
+                &entries);
+      entries += found.name;
+      ++count;
+    }
+    if (count == 0) continue;
+    PutString(directory.path, &bytes);
+    PutNumber(count, &bytes);
+    bytes += entries;
   }
-  for (const auto& [path, entry] : added_) put(path, entry);
   bytes += RawHash(bytes);
 
   std::error_code ignored;  // Opening the file says it better.

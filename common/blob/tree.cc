@@ -4,7 +4,7 @@
 #include <functional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "common/blob/tree_expansion.h"
 
 namespace rally::blob {
 namespace {
@@ -13,19 +13,8 @@ namespace {
 constexpr size_t kDigestsPerRequest = 10'000;
 constexpr int64_t kPrefetchBytes = 4 * 1024 * 1024;
 
-absl::Status TooMany(const Digest& root, absl::string_view what, int64_t limit) {
-  return absl::ResourceExhaustedError(
-      absl::StrCat("tree ", root.ToString(), " has more than ", limit, " ", what));
-}
-
 int64_t EntriesOf(const Directory& directory) {
   return int64_t{directory.files_size()} + directory.directories_size() + directory.symlinks_size();
-}
-
-// Sums that stay at the greatest number instead of wrapping: a tree bomb overflows anything.
-int64_t SaturatingAdd(int64_t a, int64_t b) {
-  int64_t sum;
-  return __builtin_add_overflow(a, b, &sum) ? std::numeric_limits<int64_t>::max() : sum;
 }
 
 // Collects a tree's different directories, one level of the graph after the other.
@@ -44,7 +33,7 @@ class LevelWalk {
     std::vector<Digest> level = {root_};
     int64_t different_entries = 0;
     for (int depth = 0; !level.empty(); ++depth) {
-      if (depth > limits_.max_depth) return TooMany(root_, "levels", limits_.max_depth);
+      if (depth > limits_.max_depth) return TreeTooLarge(root_, "levels", limits_.max_depth);
       if (absl::Status status = filter(level); !status.ok()) return status;
       std::vector<Digest> next;
       for (size_t i = 0; i < level.size(); ++i) {
@@ -57,7 +46,7 @@ class LevelWalk {
         }
         different_entries += EntriesOf(**directory);
         if (different_entries > limits_.max_entries) {
-          return TooMany(root_, "entries", limits_.max_entries);
+          return TreeTooLarge(root_, "entries", limits_.max_entries);
         }
         for (const FileNode& file : (*directory)->files()) tree->files.insert(DigestOfNode(file));
         for (const DirectoryNode& child : (*directory)->directories()) {
@@ -90,63 +79,25 @@ class LevelWalk {
   size_t prefetched_until_ = 0;
 };
 
-// Counts what the tree stands for, each shared directory as often as it occurs, but looks at it
-// once.
-class Expansion {
- public:
-  struct Size {
-    int64_t entries = 0;
-    int64_t total_bytes = 0;
-    int height = 0;
-  };
-
-  Expansion(const LoadedTree& tree, const Digest& root, const TreeLimits& limits)
-      : tree_(tree), root_(root), limits_(limits) {}
-
-  // The recursion ends at the depth limit, since each call is one more component of a real path.
-  absl::StatusOr<Size> Measure(const Digest& digest, int depth) {
-    if (depth > limits_.max_depth) return TooMany(root_, "levels", limits_.max_depth);
-    if (const auto known = sizes_.find(digest); known != sizes_.end()) {
-      if (depth + known->second.height > limits_.max_depth) {
-        return TooMany(root_, "levels", limits_.max_depth);
-      }
-      return known->second;
-    }
-    Size size;
-    const auto found = tree_.directories.find(digest);
-    if (found == tree_.directories.end()) return size;
-    const Directory& directory = *found->second;
-    size.entries = EntriesOf(directory);
-    if (size.entries > 0) size.height = 1;
-    for (const FileNode& file : directory.files()) {
-      size.total_bytes = SaturatingAdd(size.total_bytes, file.digest().size_bytes());
-    }
-    for (const DirectoryNode& child : directory.directories()) {
-      absl::StatusOr<Size> below = Measure(DigestOfNode(child), depth + 1);
-      if (!below.ok()) return below;
-      size.entries = SaturatingAdd(size.entries, below->entries);
-      size.total_bytes = SaturatingAdd(size.total_bytes, below->total_bytes);
-      size.height = std::max(size.height, below->height + 1);
-    }
-    sizes_[digest] = size;
-    return size;
-  }
-
- private:
-  const LoadedTree& tree_;
-  const Digest& root_;
-  const TreeLimits& limits_;
-  absl::flat_hash_map<Digest, Size> sizes_;
-};
-
 absl::Status MeasureTree(const Digest& root, const TreeLimits& limits, LoadedTree* tree) {
-  absl::StatusOr<Expansion::Size> size = Expansion(*tree, root, limits).Measure(root, 0);
+  const auto own_size = [tree](const Digest& digest) {
+    OwnSize<Digest> own;
+    const auto found = tree->directories.find(digest);
+    if (found == tree->directories.end()) return own;
+    const Directory& directory = *found->second;
+    own.entries = EntriesOf(directory);
+    for (const FileNode& file : directory.files()) {
+      own.file_bytes = SaturatingAdd(own.file_bytes, file.digest().size_bytes());
+    }
+    own.children.reserve(directory.directories_size());
+    for (const DirectoryNode& child : directory.directories()) {
+      own.children.push_back(DigestOfNode(child));
+    }
+    return own;
+  };
+  TreeExpansion<Digest, decltype(own_size)> expansion(root, limits, own_size);
+  const auto size = expansion.Measure(root);
   if (!size.ok()) return size.status();
-  if (size->entries > limits.max_entries) return TooMany(root, "entries", limits.max_entries);
-  if (size->height > limits.max_depth) return TooMany(root, "levels", limits.max_depth);
-  if (size->total_bytes > limits.max_total_bytes) {
-    return TooMany(root, "bytes in its files", limits.max_total_bytes);
-  }
   tree->entries = size->entries;
   tree->total_bytes = size->total_bytes;
   tree->depth = size->height;

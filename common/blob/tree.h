@@ -2,7 +2,6 @@
 #define RALLY_COMMON_BLOB_TREE_H_
 
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <vector>
 
@@ -19,7 +18,7 @@ struct TreeLimits {
   int64_t max_entries = kMaxTreeEntries;
   int max_depth = kMaxTreeDepth;
   // Of all files' contents, each counted as often as it occurs.
-  int64_t max_total_bytes = std::numeric_limits<int64_t>::max();
+  int64_t max_total_bytes = kMaxTreeBytes;
 };
 
 // A whole tree's directories and what it amounts to. Entries and bytes count each path, so that a

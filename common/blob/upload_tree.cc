@@ -1,6 +1,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -19,23 +20,26 @@ constexpr size_t kPartBlobs = 4'000;
 BlobUpload MakeUpload(const CapturedTree& tree, const Digest& digest) {
   const auto directory = tree.directories.find(digest);
   if (directory != tree.directories.end()) return BlobUpload{digest, directory->second};
-  return BlobUpload{digest,
-                    [root = tree.root_fd, path = tree.files.at(digest)]() -> absl::StatusOr<int> {
-                      absl::StatusOr<FileDescriptor> fd =
-                          OpenBeneath(root->get(), path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-                      if (!fd.ok()) return fd.status();
-                      return fd->Release();
-                    }};
+  return BlobUpload{
+      digest,
+      [root = tree.root_fd,
+       path = tree.PathOf(tree.files.at(BlobKey::Of(digest)))]() -> absl::StatusOr<int> {
+        absl::StatusOr<FileDescriptor> fd =
+            OpenBeneath(root->get(), path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+        if (!fd.ok()) return fd.status();
+        return fd->Release();
+      }};
 }
 
 // The store knows digests; people know paths.
 absl::Status NamePath(const CapturedTree& tree, const std::vector<Digest>& part,
                       const absl::Status& status) {
   for (const Digest& digest : part) {
-    const auto file = tree.files.find(digest);
+    const auto file = tree.files.find(BlobKey::Of(digest));
     if (file != tree.files.end() && absl::StrContains(status.message(), digest.hash)) {
-      return absl::Status(status.code(),
-                          absl::StrCat("uploading '", file->second, "': ", status.message()));
+      return absl::Status(
+          status.code(),
+          absl::StrCat("uploading ", ShownPath(tree.PathOf(file->second)), ": ", status.message()));
     }
   }
   return status;
@@ -63,8 +67,9 @@ absl::StatusOr<std::vector<Digest>> FilesOf(const CapturedTree& tree,
 
 std::vector<Digest> AllFilesOf(const CapturedTree& tree) {
   std::vector<Digest> files;
-  for (const auto& [digest, path] : tree.files) {
-    if (!tree.directories.contains(digest)) files.push_back(digest);
+  for (const auto& [key, file] : tree.files) {
+    Digest digest = key.ToDigest();
+    if (!tree.directories.contains(digest)) files.push_back(std::move(digest));
   }
   return files;
 }
@@ -96,24 +101,25 @@ absl::StatusOr<UploadProgress> UploadTree(
 
   // The order of a hash table would spread a directory's files over all parts.
   std::sort(missing->begin(), missing->end(), [&](const Digest& a, const Digest& b) {
-    const auto rank = [&](const Digest& digest) -> std::pair<bool, absl::string_view> {
-      const auto file = tree.files.find(digest);
-      const bool directory = tree.directories.contains(digest);
-      return {directory, file == tree.files.end() || directory ? absl::string_view(digest.hash)
-                                                               : file->second};
+    const auto rank = [&](const Digest& digest) {
+      const bool is_directory = tree.directories.contains(digest);
+      const auto file = is_directory ? tree.files.end() : tree.files.find(BlobKey::Of(digest));
+      const CapturedFile at = file == tree.files.end() ? CapturedFile() : file->second;
+      return std::make_tuple(is_directory, at.directory, at.file, absl::string_view(digest.hash));
     };
     return rank(a) < rank(b);
   });
 
   UploadProgress progress;
-  for (const auto& [digest, path] : tree.files) {
-    if (tree.directories.contains(digest)) continue;
-    ++progress.total_blobs;
-    progress.total_bytes += digest.size_bytes;
-  }
+  progress.total_blobs = static_cast<int64_t>(tree.files.size() + tree.directories.size());
+  for (const auto& [key, file] : tree.files) progress.total_bytes += key.size_bytes;
   for (const auto& [digest, bytes] : tree.directories) {
-    ++progress.total_blobs;
     progress.total_bytes += digest.size_bytes;
+    // A file that has the bytes of a directory: once.
+    if (tree.files.contains(BlobKey::Of(digest))) {
+      --progress.total_blobs;
+      progress.total_bytes -= digest.size_bytes;
+    }
   }
   progress.missing_blobs = static_cast<int64_t>(missing->size());
   for (const Digest& digest : *missing) progress.missing_bytes += digest.size_bytes;
