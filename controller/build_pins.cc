@@ -7,13 +7,12 @@
 #include <utility>
 #include <vector>
 
-#include "common/blob/directory.h"
 #include "glog/logging.h"
 
 namespace rally::controller {
 namespace {
 
-using blob::Digest;
+using cas::BlobKey;
 
 constexpr absl::Duration kRetryInterval = absl::Seconds(30);
 constexpr absl::Duration kLongestSleep = absl::Hours(1);
@@ -41,8 +40,8 @@ BuildPins::~BuildPins() {
   thread_.join();
 }
 
-void BuildPins::Needs(const std::string& build_id, const Digest& tree) {
-  Post(NeedsItem{build_id, tree});
+void BuildPins::Needs(const std::string& build_id, const blob::Digest& tree) {
+  Post(NeedsItem{build_id, BlobKey::Of(tree)});
 }
 
 void BuildPins::Ended(const std::string& build_id, absl::Duration ago) {
@@ -110,7 +109,7 @@ void BuildPins::Handle(const Item& item) {
   }
 }
 
-void BuildPins::Add(const std::string& build_id, const Digest& tree) {
+void BuildPins::Add(const std::string& build_id, const BlobKey& tree) {
   if (!trees_of_builds_[build_id].insert(tree).second) return;
   parts_.pin(trees_.Add(tree, Walk({tree})));
   if (!trees_.Unread().empty() && retry_at_ == absl::InfiniteDuration()) {
@@ -118,35 +117,20 @@ void BuildPins::Add(const std::string& build_id, const Digest& tree) {
   }
 }
 
-// Level by level, as far as directories aren't known.
-cas::PinnedTrees::Directories BuildPins::Walk(std::vector<Digest> level) {
+// As far as directories aren't known.
+cas::PinnedTrees::Directories BuildPins::Walk(std::vector<BlobKey> todo) {
   cas::PinnedTrees::Directories read;
-  while (!level.empty()) {
-    parts_.directories->Prefetch(level);
-    std::vector<Digest> next;
-    for (const Digest& digest : level) {
-      if (read.contains(digest) || trees_.Knows(digest)) continue;
-      absl::StatusOr<std::shared_ptr<const blob::Directory>> directory =
-          parts_.directories->Read(digest);
-      if (!directory.ok()) {
-        LOG(ERROR) << "a live build needs a directory that can't be read: " << directory.status();
-        continue;
-      }
-      cas::PinnedTrees::Children children;
-      for (const auto& node : (*directory)->directories()) {
-        children.directories.push_back(blob::DigestOfNode(node));
-      }
-      for (const auto& node : (*directory)->files()) {
-        children.files.push_back(blob::DigestOfNode(node));
-      }
-      for (const Digest& child : children.directories) {
-        if (!trees_.Knows(child)) next.push_back(child);
-      }
-      read.emplace(digest, std::move(children));
+  while (!todo.empty()) {
+    const BlobKey directory = todo.back();
+    todo.pop_back();
+    if (read.contains(directory) || trees_.Knows(directory)) continue;
+    auto outline = parts_.directories->Read(directory);
+    if (!outline.ok()) {
+      LOG(ERROR) << "a live build needs a directory that can't be read: " << outline.status();
+      continue;
     }
-    std::sort(next.begin(), next.end());
-    next.erase(std::unique(next.begin(), next.end()), next.end());
-    level = std::move(next);
+    todo.insert(todo.end(), (*outline)->directories.begin(), (*outline)->directories.end());
+    read.emplace(directory, *std::move(outline));
   }
   return read;
 }
@@ -158,7 +142,7 @@ void BuildPins::ReleaseDue() {
       ++due;
       continue;
     }
-    for (const Digest& tree : trees_of_builds_[due->first]) parts_.unpin(trees_.Remove(tree));
+    for (const BlobKey& tree : trees_of_builds_[due->first]) parts_.unpin(trees_.Remove(tree));
     trees_of_builds_.erase(due->first);
     due = release_at_.erase(due);
   }
@@ -166,9 +150,9 @@ void BuildPins::ReleaseDue() {
 
 void BuildPins::RetryUnread() {
   retry_at_ = absl::InfiniteDuration();
-  const std::vector<Digest> unread = trees_.Unread();
+  std::vector<BlobKey> unread = trees_.Unread();
   if (unread.empty()) return;
-  parts_.pin(trees_.Learn(Walk(unread)));
+  parts_.pin(trees_.Learn(Walk(std::move(unread))));
   if (!trees_.Unread().empty()) retry_at_ = parts_.clock() + kRetryInterval;
 }
 

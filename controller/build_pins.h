@@ -14,7 +14,8 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/blob/digest.h"
-#include "common/blob/directory_reader.h"
+#include "controller/blob/blob_key.h"
+#include "controller/blob/directory_outlines.h"
 #include "controller/blob/pinned_trees.h"
 
 namespace rally::controller {
@@ -32,9 +33,9 @@ namespace rally::controller {
 class BuildPins {
  public:
   struct Parts {
-    blob::DirectoryReader* directories;
-    std::function<void(absl::Span<const blob::Digest>)> pin;
-    std::function<void(absl::Span<const blob::Digest>)> unpin;
+    cas::DirectoryOutlines* directories;
+    std::function<void(absl::Span<const cas::BlobKey>)> pin;
+    std::function<void(absl::Span<const cas::BlobKey>)> unpin;
     // Called once, when all that was needed before Restored is pinned.
     std::function<void()> on_restored;
     // How long the trees of a build stay after its end.
@@ -60,7 +61,7 @@ class BuildPins {
  private:
   struct NeedsItem {
     std::string build_id;
-    blob::Digest tree;
+    cas::BlobKey tree;
   };
   struct EndedItem {
     std::string build_id;
@@ -73,17 +74,17 @@ class BuildPins {
   void Post(Item item) ABSL_LOCKS_EXCLUDED(mutex_);
   void Run() ABSL_LOCKS_EXCLUDED(mutex_);
   void Handle(const Item& item);
-  void Add(const std::string& build_id, const blob::Digest& tree);
+  void Add(const std::string& build_id, const cas::BlobKey& tree);
   void ReleaseDue();
   void RetryUnread();
-  cas::PinnedTrees::Directories Walk(std::vector<blob::Digest> level);
+  cas::PinnedTrees::Directories Walk(std::vector<cas::BlobKey> todo);
   absl::Duration NextDue() const;
 
   const Parts parts_;
 
   // The own thread's.
   cas::PinnedTrees trees_;
-  std::map<std::string, std::set<blob::Digest>> trees_of_builds_;
+  std::map<std::string, std::set<cas::BlobKey>> trees_of_builds_;
   std::map<std::string, absl::Duration> release_at_;
   absl::Duration retry_at_ = absl::InfiniteDuration();
 

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/blob/directory.h"
+#include "controller/blob/directory_outlines.h"
 #include "controller/blob/disk_store.h"
 #include "controller/blob/local_blob_store.h"
 #include "gmock/gmock.h"
@@ -56,11 +57,16 @@ class BuildPinsTest : public ::testing::Test {
     // What was there before counts from when it was found.
     store_->AwaitEviction();
     blobs_ = std::make_unique<cas::LocalBlobStore>(store_.get());
-    reader_ = std::make_unique<blob::CachingDirectoryReader>(blobs_.get(), 1 << 20);
+    outlines_ = std::make_unique<cas::DirectoryOutlines>(blobs_.get());
+    UseDirectories(outlines_.get());
+  }
+
+  void UseDirectories(cas::DirectoryOutlines* outlines) {
+    pins_.reset();
     BuildPins::Parts parts;
-    parts.directories = reader_.get();
-    parts.pin = [this](auto digests) { store_->Pin(digests); };
-    parts.unpin = [this](auto digests) { store_->Unpin(digests); };
+    parts.directories = outlines;
+    parts.pin = [this](auto keys) { store_->Pin(keys); };
+    parts.unpin = [this](auto keys) { store_->Unpin(keys); };
     parts.on_restored = [this] { store_->AllowEviction(); };
     parts.keep_after_end = absl::Minutes(10);
     parts.clock = [this] { return absl::Seconds(seconds_.load()); };
@@ -109,7 +115,7 @@ class BuildPinsTest : public ::testing::Test {
   int flooded_ = 0;
   std::unique_ptr<cas::DiskStore> store_;
   std::unique_ptr<cas::LocalBlobStore> blobs_;
-  std::unique_ptr<blob::CachingDirectoryReader> reader_;
+  std::unique_ptr<cas::DirectoryOutlines> outlines_;
   std::unique_ptr<BuildPins> pins_;
 };
 
@@ -155,6 +161,31 @@ TEST_F(BuildPinsTest, SharedPartsStayForTheOtherBuild) {
   Advance(absl::Minutes(10));
   pins_->AwaitIdle();
   EXPECT_EQ(store_->pinned_blobs(), 4);
+}
+
+TEST_F(BuildPinsTest, OfATreeThatResemblesAnotherOnlyTheDifferenceIsRead) {
+  Open();
+  // One that remembers nothing: what isn't read again, the pins know.
+  cas::DirectoryOutlines forgetful(blobs_.get(), /*bound_bytes=*/0);
+  UseDirectories(&forgetful);
+  pins_->Restored();
+  blob::Directory root;
+  for (int i = 0; i < 40; ++i) {
+    const Digest sub = PutTree({absl::StrCat("a", i), absl::StrCat("b", i)});
+    *root.add_directories() = blob::MakeDirectoryNode(absl::StrCat("d", 100 + i), sub);
+  }
+  pins_->Needs("first", Put(blob::Serialise(root)));
+  pins_->AwaitIdle();
+  EXPECT_EQ(forgetful.reads(), 1 + 40 * 2);
+  EXPECT_EQ(store_->pinned_blobs(), 1 + 40 * 4);
+  *root.mutable_directories(7) = blob::MakeDirectoryNode("d107", PutTree({"a7", "other"}));
+  const Digest changed = Put(blob::Serialise(root));
+  pins_->Needs("second", changed);
+  pins_->Needs("third", changed);
+  pins_->AwaitIdle();
+  EXPECT_EQ(forgetful.reads(), 1 + 40 * 2 + 3);
+  EXPECT_EQ(store_->pinned_blobs(), 1 + 40 * 4 + 4);
+  pins_.reset();
 }
 
 TEST_F(BuildPinsTest, NothingGoesBeforeTheBuildsOfBeforeARestartWereTold) {

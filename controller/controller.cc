@@ -19,8 +19,10 @@
 #include "common/blob/directory_reader.h"
 #include "controller/blob/action_cache_store.h"
 #include "controller/blob/blob_services.h"
+#include "controller/blob/directory_outlines.h"
 #include "controller/blob/disk_store.h"
 #include "controller/blob/local_blob_store.h"
+#include "controller/blob/stored_trees.h"
 #include "controller/blob_trace.h"
 #include "controller/build_pins.h"
 #include "controller/logs/log_store.h"
@@ -46,7 +48,7 @@ constexpr int kReportWorkers = 1;
 constexpr size_t kQueuedJobs = 8192;
 // How long calls may go on that don't end by themselves, when the controller stops.
 constexpr absl::Duration kShutdownGrace = absl::Milliseconds(300);
-// Trees of live builds that joins and submissions read again and again.
+// Trees of live builds that joins read again and again.
 constexpr int64_t kDirectoryCacheBytes = 8 << 20;
 
 // A folder that this process alone uses, until it ends.
@@ -151,10 +153,12 @@ class Controller::Impl : public CommandSink {
     blob_store_ = std::make_unique<cas::LocalBlobStore>(disk_store_.get());
     directories_ =
         std::make_unique<blob::CachingDirectoryReader>(blob_store_.get(), kDirectoryCacheBytes);
+    outlines_ = std::make_unique<cas::DirectoryOutlines>(blob_store_.get());
+    stored_trees_ = std::make_unique<cas::StoredTrees>(disk_store_.get(), outlines_.get());
     BuildPins::Parts pins;
-    pins.directories = directories_.get();
-    pins.pin = [this](auto digests) { disk_store_->Pin(digests); };
-    pins.unpin = [this](auto digests) { disk_store_->Unpin(digests); };
+    pins.directories = outlines_.get();
+    pins.pin = [this](auto keys) { disk_store_->Pin(keys); };
+    pins.unpin = [this](auto keys) { disk_store_->Unpin(keys); };
     pins.on_restored = [this] { disk_store_->AllowEviction(); };
     pins.keep_after_end = options_.keep_workspaces;
     pins_ = std::make_unique<BuildPins>(std::move(pins));
@@ -249,8 +253,9 @@ class Controller::Impl : public CommandSink {
     parts.watchers = &watchers_;
     parts.workers = &workers_;
     parts.readers = &log_workers_;
-    parts.blobs = blob_store_.get();
-    parts.directories = directories_.get();
+    parts.find_missing = [this](const blob::Digest& tree) {
+      return stored_trees_->FindMissing(tree);
+    };
     parts.sync_blobs = [this] { return disk_store_->Sync(); };
     parts.pipelines = options_.pipelines;
     builds_ = std::make_unique<BuildService>(std::move(parts));
@@ -300,6 +305,8 @@ class Controller::Impl : public CommandSink {
   std::unique_ptr<cas::ActionCacheStore> action_results_;
   std::unique_ptr<cas::LocalBlobStore> blob_store_;
   std::unique_ptr<blob::CachingDirectoryReader> directories_;
+  std::unique_ptr<cas::DirectoryOutlines> outlines_;
+  std::unique_ptr<cas::StoredTrees> stored_trees_;
   std::unique_ptr<BuildPins> pins_;
   std::unique_ptr<LogStore> logs_;
   BuildWatchers watchers_;

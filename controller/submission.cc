@@ -9,7 +9,6 @@
 #include "absl/strings/str_join.h"
 #include "common/blob/digest.h"
 #include "common/blob/directory.h"
-#include "common/blob/tree.h"
 #include "common/pipeline/diagnostic.h"
 #include "controller/wire/build_wire.h"
 #include "controller/wire/value_wire.h"
@@ -48,9 +47,8 @@ absl::Status CheckLabels(const v1::SubmitRequest& request) {
   return absl::OkStatus();
 }
 
-absl::Status CheckContext(const blob::Digest& context, blob::BlobStore& store,
-                          blob::DirectoryReader& reader) {
-  auto missing = blob::FindMissingInTree(store, reader, context);
+absl::Status CheckContext(const blob::Digest& context, const FindMissingInTree& find_missing) {
+  auto missing = find_missing(context);
   if (!missing.ok()) {
     return absl::Status(
         missing.status().code(),
@@ -191,8 +189,8 @@ std::string NewBuildId() {
 
 absl::StatusOr<core::BuildSubmitted> CheckSubmission(const v1::SubmitRequest& request,
                                                      const pipeline::ParseOptions& options,
-                                                     absl::Time now, blob::BlobStore& store,
-                                                     blob::DirectoryReader& reader) {
+                                                     absl::Time now,
+                                                     const FindMissingInTree& find_missing) {
   if (request.idempotency_key().empty() || request.idempotency_key().size() > kKeyLimit) {
     return absl::InvalidArgumentError(
         absl::StrCat("the idempotency key must have 1 to ", kKeyLimit, " characters"));
@@ -224,7 +222,7 @@ absl::StatusOr<core::BuildSubmitted> CheckSubmission(const v1::SubmitRequest& re
     if (!given.ok()) return given.status();
     context = *given;
   }
-  if (absl::Status status = CheckContext(context, store, reader); !status.ok()) return status;
+  if (absl::Status status = CheckContext(context, find_missing); !status.ok()) return status;
   event.context = {context.hash, context.size_bytes};
   event.total_timeout = parsed.pipeline->total_timeout;
   event.steps.reserve(parsed.pipeline->steps.size());

@@ -8,6 +8,7 @@
 #include "common/blob/digest.h"
 #include "common/blob/directory_reader.h"
 #include "common/blob/memory_blob_store.h"
+#include "common/blob/tree.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -34,7 +35,9 @@ class SubmissionTest : public ::testing::Test {
   }
 
   absl::StatusOr<core::BuildSubmitted> Check(const v1::SubmitRequest& request) {
-    return CheckSubmission(request, options_, kNow, store_, reader_);
+    return CheckSubmission(request, options_, kNow, [this](const blob::Digest& root) {
+      return blob::FindMissingInTree(store_, reader_, root);
+    });
   }
 
   pipeline::ParseOptions options_;

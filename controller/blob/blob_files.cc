@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -27,6 +28,7 @@ constexpr int kQuarantineFiles = 64;
 constexpr int64_t kQuarantineBytes = 256 << 20;
 
 constexpr size_t kHashEnd = 62;
+constexpr size_t kMaxSizeDigits = 20;
 
 std::string FileName(const Digest& digest) {
   return absl::StrCat(digest.hash.substr(2), "-", digest.size_bytes);
@@ -114,13 +116,19 @@ int BlobFiles::ShardFd(const Digest& digest) const {
   return shard_fds_[value(digest.hash[0]) * 16 + value(digest.hash[1])];
 }
 
-BlobFiles::State BlobFiles::Look(const Digest& digest) const {
-  struct stat st;
-  if (fstatat(ShardFd(digest), FileName(digest).c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
-    return State::kAbsent;
+BlobFiles::State BlobFiles::Look(const BlobKey& key) const {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  // Without an allocation: this is done for each file of each tree that is submitted.
+  char name[kHashEnd + 1 + kMaxSizeDigits + 1];
+  for (size_t i = 1; i < key.hash.size(); ++i) {
+    name[2 * i - 2] = kDigits[key.hash[i] >> 4];
+    name[2 * i - 1] = kDigits[key.hash[i] & 15];
   }
-  return S_ISREG(st.st_mode) && st.st_size == digest.size_bytes ? State::kPresent
-                                                                : State::kWrongSize;
+  name[kHashEnd] = '-';
+  *std::to_chars(name + kHashEnd + 1, name + sizeof(name) - 1, key.size_bytes).ptr = '\0';
+  struct stat st;
+  if (fstatat(shard_fds_[key.shard()], name, &st, AT_SYMLINK_NOFOLLOW) != 0) return State::kAbsent;
+  return S_ISREG(st.st_mode) && st.st_size == key.size_bytes ? State::kPresent : State::kWrongSize;
 }
 
 absl::StatusOr<BlobFiles::Unfinished> BlobFiles::Create(const Digest& digest) {

@@ -39,7 +39,7 @@ class BlobFiles {
 
   enum class State { kPresent, kAbsent, kWrongSize };
   // By the file's kind and size alone.
-  State Look(const blob::Digest& digest) const;
+  State Look(const BlobKey& key) const;
 
   // A file that nobody sees. It goes when it is closed, or with its name if it has one.
   struct Unfinished {

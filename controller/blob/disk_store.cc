@@ -2,7 +2,10 @@
 
 #include <time.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -24,13 +27,13 @@ std::function<absl::Time()> SteadyClock() {
   return [boot_time, start = absl::Now() - boot_time()] { return start + boot_time(); };
 }
 
-std::vector<BlobKey> KeysOf(absl::Span<const Digest> digests) {
-  std::vector<BlobKey> keys;
-  keys.reserve(digests.size());
-  for (const Digest& digest : digests) {
-    if (digest != blob::EmptyBlobDigest()) keys.push_back(BlobKey::Of(digest));
-  }
-  return keys;
+// Which is always there, without a file.
+std::vector<BlobKey> WithoutEmptyBlob(absl::Span<const BlobKey> keys) {
+  std::vector<BlobKey> others;
+  others.reserve(keys.size());
+  std::copy_if(keys.begin(), keys.end(), std::back_inserter(others),
+               [](const BlobKey& key) { return key != BlobKey::OfEmptyBlob(); });
+  return others;
 }
 
 }  // namespace
@@ -65,28 +68,28 @@ BlobIndex::Seconds DiskStore::GraceFrom(BlobIndex::Seconds now) const {
   return now + static_cast<BlobIndex::Seconds>(absl::ToInt64Seconds(options_.grace));
 }
 
-bool DiskStore::Contains(const Digest& digest) {
-  if (digest == blob::EmptyBlobDigest()) return true;
+bool DiskStore::Contains(const BlobKey& key) {
+  if (key == BlobKey::OfEmptyBlob()) return true;
+  if (!used_since_save_) used_since_save_ = true;
   const BlobIndex::Seconds now = Now();
-  const BlobIndex::Presence known = index_.Use(BlobKey::Of(digest), now, GraceFrom(now));
+  const BlobIndex::Presence known = index_.Use(key, now, GraceFrom(now));
   if (known == BlobIndex::Presence::kAbsent) return false;
   // Who is told that a blob is there won't upload it: what the index says must still be so.
-  if (known == BlobIndex::Presence::kPresent &&
-      files_->Look(digest) == BlobFiles::State::kPresent) {
+  if (known == BlobIndex::Presence::kPresent && files_->Look(key) == BlobFiles::State::kPresent) {
     return true;
   }
-  return Confirm(digest, GraceFrom(now));
+  return Confirm(key, GraceFrom(now));
 }
 
-bool DiskStore::Confirm(const Digest& digest, BlobIndex::Seconds keep_until) {
-  const BlobKey key = BlobKey::Of(digest);
+bool DiskStore::Confirm(const BlobKey& key, BlobIndex::Seconds keep_until) {
   const BlobIndex::Presence known = index_.Claim(key);
-  const BlobFiles::State state = files_->Look(digest);
-  if (state == BlobFiles::State::kWrongSize && files_->QuarantineByName(digest)) {
+  const BlobFiles::State state = files_->Look(key);
+  if (state == BlobFiles::State::kWrongSize && files_->QuarantineByName(key.ToDigest())) {
     ++quarantined_;
-    LOG(ERROR) << "blob=" << digest << " is damaged and is put aside: its file has the wrong size";
+    LOG(ERROR) << "blob=" << key.ToDigest()
+               << " is damaged and is put aside: its file has the wrong size";
   } else if (state == BlobFiles::State::kAbsent && known == BlobIndex::Presence::kPresent) {
-    LOG(ERROR) << "blob=" << digest << " is lost: somebody else removed its file";
+    LOG(ERROR) << "blob=" << key.ToDigest() << " is lost: somebody else removed its file";
   }
   const bool present = state == BlobFiles::State::kPresent;
   index_.Release(key, present ? BlobIndex::Presence::kPresent : BlobIndex::Presence::kAbsent, Now(),
@@ -96,7 +99,6 @@ bool DiskStore::Confirm(const Digest& digest, BlobIndex::Seconds keep_until) {
 
 absl::StatusOr<std::vector<Digest>> DiskStore::FindMissing(absl::Span<const Digest> digests) {
   std::vector<Digest> missing;
-  used_since_save_ = true;
   for (const Digest& digest : digests) {
     absl::Status valid = blob::MakeDigest(digest.hash, digest.size_bytes).status();
     if (!valid.ok()) return valid;
@@ -134,7 +136,7 @@ absl::Status DiskStore::Link(const Digest& digest, const BlobFiles::Unfinished& 
   bool is_new = status.ok();
   if (absl::IsAlreadyExists(status)) {
     status = absl::OkStatus();
-    if (files_->Look(digest) != BlobFiles::State::kPresent) {
+    if (files_->Look(key) != BlobFiles::State::kPresent) {
       // A crash can leave a file of the wrong size under the name; the good one takes its place.
       if (files_->QuarantineByName(digest)) ++quarantined_;
       status = files_->Link(digest, file);
@@ -149,14 +151,14 @@ absl::Status DiskStore::Link(const Digest& digest, const BlobFiles::Unfinished& 
   return status;
 }
 
-void DiskStore::Pin(absl::Span<const Digest> digests) {
-  const int64_t absent = index_.Pin(KeysOf(digests));
-  LOG_IF(ERROR, absent > 0) << absent << " of " << digests.size()
+void DiskStore::Pin(absl::Span<const BlobKey> keys) {
+  const int64_t absent = index_.Pin(WithoutEmptyBlob(keys));
+  LOG_IF(ERROR, absent > 0) << absent << " of " << keys.size()
                             << " blobs that are to stay aren't in the store";
 }
 
-void DiskStore::Unpin(absl::Span<const Digest> digests) {
-  index_.Unpin(KeysOf(digests), Now());
+void DiskStore::Unpin(absl::Span<const BlobKey> keys) {
+  index_.Unpin(WithoutEmptyBlob(keys), Now());
   used_since_save_ = true;
 }
 

@@ -65,7 +65,8 @@ class DiskStore {
   // Those that aren't there, each occurrence, in order. The others stay for the grace.
   absl::StatusOr<std::vector<blob::Digest>> FindMissing(absl::Span<const blob::Digest> digests);
   // Likewise for one, which must be well-formed.
-  bool Contains(const blob::Digest& digest);
+  bool Contains(const blob::Digest& digest) { return Contains(BlobKey::Of(digest)); }
+  bool Contains(const BlobKey& key);
 
   // Receives one blob. Invisible until Commit; without it nothing stays.
   class Writer {
@@ -127,11 +128,10 @@ class DiskStore {
   // Whether Sync has nothing to do. Doesn't block.
   bool IsSynced() const { return linking_ == 0 && synced_ >= committed_; }
 
-  // Blobs that stay until they are unpinned as often as they were pinned. Their digests must be
-  // well-formed. A blob that isn't there can be pinned, and stays once it is. Pins end with the
-  // process.
-  void Pin(absl::Span<const blob::Digest> digests);
-  void Unpin(absl::Span<const blob::Digest> digests);
+  // Blobs that stay until they are unpinned as often as they were pinned. A blob that isn't there
+  // can be pinned, and stays once it is. Pins end with the process.
+  void Pin(absl::Span<const BlobKey> keys);
+  void Unpin(absl::Span<const BlobKey> keys);
 
   // With options.await_pins: all pins from before the start are there again.
   void AllowEviction() ABSL_LOCKS_EXCLUDED(room_mutex_);
@@ -154,7 +154,7 @@ class DiskStore {
   BlobIndex::Seconds Now() const;
   BlobIndex::Seconds GraceFrom(BlobIndex::Seconds now) const;
   // Looks at the file and corrects the index by it.
-  bool Confirm(const blob::Digest& digest, BlobIndex::Seconds keep_until);
+  bool Confirm(const BlobKey& key, BlobIndex::Seconds keep_until);
   absl::Status Link(const blob::Digest& digest, const BlobFiles::Unfinished& file);
   // Takes the file that is `fd` out of the store, unless another one has its name by now.
   void Quarantine(const blob::Digest& digest, int fd, absl::string_view why);

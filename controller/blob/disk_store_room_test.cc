@@ -115,8 +115,10 @@ TEST_F(DiskStoreRoomTest, PinnedBlobsStay) {
   options_.limits.max_blobs = 50;
   Open();
   const std::vector<Digest> pinned = PutMany("pinned", 30);
-  store_->Pin(pinned);
-  store_->Pin({blob::EmptyBlobDigest(), DigestOf("comes later")});
+  std::vector<BlobKey> keys;
+  for (const Digest& digest : pinned) keys.push_back(BlobKey::Of(digest));
+  store_->Pin(keys);
+  store_->Pin({BlobKey::OfEmptyBlob(), BlobKey::Of(DigestOf("comes later"))});
   Advance(absl::Hours(1));
   for (int i = 0; i < 100; ++i) {
     Put(absl::StrCat("flood", i));
@@ -126,7 +128,7 @@ TEST_F(DiskStoreRoomTest, PinnedBlobsStay) {
   Put("comes later");
   EXPECT_GT(store_->evicted(), 50);
   for (const Digest& digest : pinned) EXPECT_TRUE(HasFile(digest));
-  store_->Unpin(pinned);
+  store_->Unpin(keys);
   for (int i = 0; i < 100; ++i) {
     Put(absl::StrCat("flood again", i));
     Advance(absl::Minutes(11));
@@ -207,7 +209,7 @@ TEST_F(DiskStoreRoomTest, NoOneUndoesTheUploadOfAnother) {
       for (int i = 0; i < 1500; ++i) {
         const std::string bytes = absl::StrCat("blob ", random() % 40);
         const Digest digest = DigestOf(bytes);
-        const std::vector<Digest> pins = {digest};
+        const std::vector<BlobKey> pins = {BlobKey::Of(digest)};
         store_->Pin(pins);
         const absl::Status stored = store_->WriteAll(digest, bytes);
         if (stored.ok()) {

@@ -89,11 +89,12 @@ absl::StatusOr<std::unique_ptr<DiskStore::Reader>> DiskStore::NewReader(const Di
   if (digest == blob::EmptyBlobDigest()) {
     return std::unique_ptr<Reader>(new Reader(this, digest, -1, 0, 0));
   }
-  const BlobIndex::Presence known = index_.Use(BlobKey::Of(digest), Now());
+  const BlobKey key = BlobKey::Of(digest);
+  const BlobIndex::Presence known = index_.Use(key, Now());
   used_since_save_ = true;
   absl::StatusOr<int> fd = files_->OpenToRead(digest);
   // When index and disk differ, the disk is right.
-  if (fd.ok() != (known == BlobIndex::Presence::kPresent)) Confirm(digest, 0);
+  if (fd.ok() != (known == BlobIndex::Presence::kPresent)) Confirm(key, 0);
   if (absl::IsNotFound(fd.status())) return NotFound(digest);
   if (!fd.ok()) return AddContext(fd.status(), absl::StrCat("reading blob ", digest.ToString()));
   auto reader = std::unique_ptr<Reader>(new Reader(this, digest, *fd, offset, limit));

@@ -5,15 +5,12 @@
 
 namespace rally::cas {
 
-using blob::Digest;
-
-bool PinnedTrees::Knows(const Digest& directory) const {
-  auto found = ids_.find(BlobKey::Of(directory));
+bool PinnedTrees::Knows(const BlobKey& directory) const {
+  auto found = ids_.find(directory);
   return found != ids_.end() && nodes_[found->second].known;
 }
 
-PinnedTrees::Id PinnedTrees::Refer(const Digest& digest, std::vector<Digest>* added) {
-  const BlobKey key = BlobKey::Of(digest);
+PinnedTrees::Id PinnedTrees::Refer(const BlobKey& key, std::vector<BlobKey>* added) {
   auto [position, is_new] = ids_.try_emplace(key, 0);
   if (is_new) {
     if (free_.empty()) {
@@ -24,63 +21,63 @@ PinnedTrees::Id PinnedTrees::Refer(const Digest& digest, std::vector<Digest>* ad
       free_.pop_back();
     }
     nodes_[position->second].key = key;
-    added->push_back(digest);
+    added->push_back(key);
   }
   ++nodes_[position->second].references;
   return position->second;
 }
 
 // Without recursion: what is pinned is whatever somebody uploaded.
-void PinnedTrees::LearnBelow(Id id, const Digest& digest, const Directories& read,
-                             std::vector<Digest>* added) {
-  std::vector<std::pair<Id, const Digest*>> todo = {{id, &digest}};
+void PinnedTrees::LearnBelow(Id id, const Directories& read, std::vector<BlobKey>* added) {
+  std::vector<Id> todo = {id};
   while (!todo.empty()) {
-    const auto [parent, name] = todo.back();
+    const Id parent = todo.back();
     todo.pop_back();
     if (nodes_[parent].known) continue;
-    auto found = read.find(*name);
+    auto found = read.find(nodes_[parent].key);
     if (found == read.end()) {
       unread_.insert(parent);
       continue;
     }
+    const DirectoryOutline& outline = *found->second;
     unread_.erase(parent);
     nodes_[parent].known = true;
     std::vector<Id> children;
-    for (const Digest& child : found->second.directories) {
+    children.reserve(outline.directories.size() + outline.files.size());
+    for (const BlobKey& child : outline.directories) {
       children.push_back(Refer(child, added));
-      todo.emplace_back(children.back(), &child);
+      todo.push_back(children.back());
     }
-    for (const Digest& child : found->second.files) children.push_back(Refer(child, added));
-    children.shrink_to_fit();
+    for (const BlobKey& child : outline.files) children.push_back(Refer(child, added));
     nodes_[parent].children = std::move(children);
   }
 }
 
-std::vector<Digest> PinnedTrees::Add(const Digest& root, const Directories& read) {
-  std::vector<Digest> added;
+std::vector<BlobKey> PinnedTrees::Add(const BlobKey& root, const Directories& read) {
+  std::vector<BlobKey> added;
   const Id id = Refer(root, &added);
-  LearnBelow(id, root, read, &added);
+  LearnBelow(id, read, &added);
   return added;
 }
 
-std::vector<Digest> PinnedTrees::Unread() const {
-  std::vector<Digest> digests;
-  for (Id id : unread_) digests.push_back(nodes_[id].key.ToDigest());
-  std::sort(digests.begin(), digests.end());
-  return digests;
+std::vector<BlobKey> PinnedTrees::Unread() const {
+  std::vector<BlobKey> keys;
+  for (Id id : unread_) keys.push_back(nodes_[id].key);
+  std::sort(keys.begin(), keys.end());
+  return keys;
 }
 
-std::vector<Digest> PinnedTrees::Learn(const Directories& read) {
-  std::vector<Digest> added;
-  for (const Digest& directory : Unread()) {
-    LearnBelow(ids_.at(BlobKey::Of(directory)), directory, read, &added);
+std::vector<BlobKey> PinnedTrees::Learn(const Directories& read) {
+  std::vector<BlobKey> added;
+  for (const BlobKey& directory : Unread()) {
+    LearnBelow(ids_.at(directory), read, &added);
   }
   return added;
 }
 
-std::vector<Digest> PinnedTrees::Remove(const Digest& root) {
-  std::vector<Digest> removed;
-  auto found = ids_.find(BlobKey::Of(root));
+std::vector<BlobKey> PinnedTrees::Remove(const BlobKey& root) {
+  std::vector<BlobKey> removed;
+  auto found = ids_.find(root);
   if (found == ids_.end()) return removed;
   std::vector<Id> todo = {found->second};
   while (!todo.empty()) {
@@ -88,7 +85,7 @@ std::vector<Digest> PinnedTrees::Remove(const Digest& root) {
     todo.pop_back();
     Node& node = nodes_[id];
     if (--node.references > 0) continue;
-    removed.push_back(node.key.ToDigest());
+    removed.push_back(node.key);
     todo.insert(todo.end(), node.children.begin(), node.children.end());
     ids_.erase(node.key);
     unread_.erase(id);

@@ -3,12 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "common/blob/digest.h"
 #include "controller/blob/blob_key.h"
+#include "controller/blob/directory_outlines.h"
 
 namespace rally::cas {
 
@@ -19,28 +20,23 @@ namespace rally::cas {
 // Threads: not thread-safe. Blocking: never. Errors: none.
 class PinnedTrees {
  public:
-  // A directory's children; duplicates do no harm.
-  struct Children {
-    std::vector<blob::Digest> directories;
-    std::vector<blob::Digest> files;
-  };
-  using Directories = absl::flat_hash_map<blob::Digest, Children>;
+  using Directories = absl::flat_hash_map<BlobKey, std::shared_ptr<const DirectoryOutline>>;
 
   // Whether the directory is in a tree and its children are known: a walk can stop there.
-  bool Knows(const blob::Digest& directory) const;
+  bool Knows(const BlobKey& directory) const;
 
   // Adds a tree. `read` are directories of it, those at least that aren't known; what can't be
   // read is missing there, and counts as a blob of its own. Returns the blobs that weren't in any
   // tree before.
-  std::vector<blob::Digest> Add(const blob::Digest& root, const Directories& read);
+  std::vector<BlobKey> Add(const BlobKey& root, const Directories& read);
   // The directories of trees that could not be read.
-  std::vector<blob::Digest> Unread() const;
+  std::vector<BlobKey> Unread() const;
   // Adds the children of some that can be by now. Returns as Add does.
-  std::vector<blob::Digest> Learn(const Directories& read);
+  std::vector<BlobKey> Learn(const Directories& read);
 
   // Takes out a tree that was added; as often as it was. Returns the blobs that are in no tree any
   // more.
-  std::vector<blob::Digest> Remove(const blob::Digest& root);
+  std::vector<BlobKey> Remove(const BlobKey& root);
 
   size_t blobs() const { return ids_.size(); }
 
@@ -53,9 +49,8 @@ class PinnedTrees {
     std::vector<Id> children;
   };
 
-  Id Refer(const blob::Digest& digest, std::vector<blob::Digest>* added);
-  void LearnBelow(Id id, const blob::Digest& digest, const Directories& read,
-                  std::vector<blob::Digest>* added);
+  Id Refer(const BlobKey& key, std::vector<BlobKey>* added);
+  void LearnBelow(Id id, const Directories& read, std::vector<BlobKey>* added);
 
   absl::flat_hash_map<BlobKey, Id> ids_;
   std::vector<Node> nodes_;

@@ -1,28 +1,37 @@
 #include "controller/blob/pinned_trees.h"
 
 #include <map>
+#include <memory>
 #include <random>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/blob/digest.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace rally::cas {
 namespace {
 
-using blob::Digest;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
-Digest D(const std::string& name) { return blob::DigestOf(name); }
+BlobKey D(const std::string& name) { return BlobKey::Of(blob::DigestOf(name)); }
+
+std::shared_ptr<const DirectoryOutline> With(std::vector<BlobKey> directories,
+                                             std::vector<BlobKey> files) {
+  return std::make_shared<const DirectoryOutline>(
+      DirectoryOutline{std::move(directories), std::move(files), 0, 0});
+}
 
 TEST(PinnedTreesTest, ATreeIsAllItsBlobs) {
   PinnedTrees trees;
-  const PinnedTrees::Directories read = {{D("root"), {{D("sub")}, {D("a"), D("b")}}},
-                                         {D("sub"), {{}, {D("b"), D("c")}}}};
+  const PinnedTrees::Directories read = {{D("root"), With({D("sub")}, {D("a"), D("b")})},
+                                         {D("sub"), With({}, {D("b"), D("c")})}};
   EXPECT_THAT(trees.Add(D("root"), read),
               UnorderedElementsAre(D("root"), D("sub"), D("a"), D("b"), D("c")));
   EXPECT_TRUE(trees.Knows(D("sub")));
@@ -35,9 +44,9 @@ TEST(PinnedTreesTest, ATreeIsAllItsBlobs) {
 
 TEST(PinnedTreesTest, SharedPartsStayAsLongAsOneTreeHasThem) {
   PinnedTrees trees;
-  trees.Add(D("one"), {{D("one"), {{D("sub")}, {D("a")}}}, {D("sub"), {{}, {D("b")}}}});
+  trees.Add(D("one"), {{D("one"), With({D("sub")}, {D("a")})}, {D("sub"), With({}, {D("b")})}});
   // The second tree's walk stopped at what was known.
-  EXPECT_THAT(trees.Add(D("two"), {{D("two"), {{D("sub")}, {D("c")}}}}),
+  EXPECT_THAT(trees.Add(D("two"), {{D("two"), With({D("sub")}, {D("c")})}}),
               UnorderedElementsAre(D("two"), D("c")));
   EXPECT_THAT(trees.Add(D("two"), {}), IsEmpty());
   EXPECT_THAT(trees.Remove(D("one")), UnorderedElementsAre(D("one"), D("a")));
@@ -47,12 +56,12 @@ TEST(PinnedTreesTest, SharedPartsStayAsLongAsOneTreeHasThem) {
 
 TEST(PinnedTreesTest, WhatCouldNotBeReadCanBeLearnt) {
   PinnedTrees trees;
-  EXPECT_THAT(trees.Add(D("root"), {{D("root"), {{D("lost")}, {}}}}),
+  EXPECT_THAT(trees.Add(D("root"), {{D("root"), With({D("lost")}, {})}}),
               UnorderedElementsAre(D("root"), D("lost")));
   EXPECT_FALSE(trees.Knows(D("lost")));
   EXPECT_THAT(trees.Unread(), ElementsAre(D("lost")));
   EXPECT_THAT(trees.Learn({}), IsEmpty());
-  EXPECT_THAT(trees.Learn({{D("lost"), {{D("deeper")}, {D("a")}}}}),
+  EXPECT_THAT(trees.Learn({{D("lost"), With({D("deeper")}, {D("a")})}}),
               UnorderedElementsAre(D("deeper"), D("a")));
   EXPECT_THAT(trees.Unread(), ElementsAre(D("deeper")));
   EXPECT_THAT(trees.Remove(D("root")),
@@ -62,8 +71,8 @@ TEST(PinnedTreesTest, WhatCouldNotBeReadCanBeLearnt) {
 
 TEST(PinnedTreesTest, AFileCanHaveTheBytesOfADirectory) {
   PinnedTrees trees;
-  trees.Add(D("root"), {{D("root"), {{}, {D("sub")}}}});
-  EXPECT_THAT(trees.Add(D("sub"), {{D("sub"), {{}, {D("a")}}}}), ElementsAre(D("a")));
+  trees.Add(D("root"), {{D("root"), With({}, {D("sub")})}});
+  EXPECT_THAT(trees.Add(D("sub"), {{D("sub"), With({}, {D("a")})}}), ElementsAre(D("a")));
   EXPECT_THAT(trees.Remove(D("sub")), IsEmpty());
   EXPECT_THAT(trees.Remove(D("root")), UnorderedElementsAre(D("root"), D("sub"), D("a")));
 }
@@ -73,10 +82,10 @@ TEST(PinnedTreesTest, IsTheUnionOfItsTrees) {
   std::mt19937 random(7);
   for (int round = 0; round < 50; ++round) {
     const int size = 2 + static_cast<int>(random() % 20);
-    std::map<Digest, PinnedTrees::Children> graph;
-    std::vector<Digest> names;
+    std::map<BlobKey, DirectoryOutline> graph;
+    std::vector<BlobKey> names;
     for (int i = 0; i < size; ++i) {
-      PinnedTrees::Children children;
+      DirectoryOutline children;
       for (int j = 0; j < i; ++j) {
         if (random() % 4 == 0) children.directories.push_back(names[j]);
       }
@@ -85,37 +94,37 @@ TEST(PinnedTreesTest, IsTheUnionOfItsTrees) {
       graph[names.back()] = children;
     }
     PinnedTrees trees;
-    std::multiset<Digest> roots;
-    std::set<Digest> pinned;
+    std::multiset<BlobKey> roots;
+    std::set<BlobKey> pinned;
     for (int change = 0; change < 60; ++change) {
       if (roots.empty() || random() % 2 == 0) {
-        const Digest root = names[random() % names.size()];
+        const BlobKey root = names[random() % names.size()];
         PinnedTrees::Directories read;
-        std::vector<Digest> todo = {root};
+        std::vector<BlobKey> todo = {root};
         while (!todo.empty()) {
-          const Digest next = todo.back();
+          const BlobKey next = todo.back();
           todo.pop_back();
           if (trees.Knows(next)) continue;
-          read[next] = graph[next];
-          for (const Digest& child : graph[next].directories) todo.push_back(child);
+          read[next] = std::make_shared<const DirectoryOutline>(graph[next]);
+          for (const BlobKey& child : graph[next].directories) todo.push_back(child);
         }
-        for (const Digest& digest : trees.Add(root, read)) {
+        for (const BlobKey& digest : trees.Add(root, read)) {
           EXPECT_TRUE(pinned.insert(digest).second);
         }
         roots.insert(root);
       } else {
         auto root = roots.begin();
         std::advance(root, random() % roots.size());
-        for (const Digest& digest : trees.Remove(*root)) EXPECT_EQ(pinned.erase(digest), 1u);
+        for (const BlobKey& digest : trees.Remove(*root)) EXPECT_EQ(pinned.erase(digest), 1u);
         roots.erase(root);
       }
-      std::set<Digest> expected;
-      std::vector<Digest> todo(roots.begin(), roots.end());
+      std::set<BlobKey> expected;
+      std::vector<BlobKey> todo(roots.begin(), roots.end());
       while (!todo.empty()) {
-        const Digest next = todo.back();
+        const BlobKey next = todo.back();
         todo.pop_back();
         if (!expected.insert(next).second) continue;
-        for (const Digest& child : graph[next].directories) todo.push_back(child);
+        for (const BlobKey& child : graph[next].directories) todo.push_back(child);
         expected.insert(graph[next].files.begin(), graph[next].files.end());
       }
       ASSERT_EQ(pinned, expected) << "round " << round << ", change " << change;

@@ -72,8 +72,7 @@ grpc::ServerUnaryReactor* BuildService::Submit(grpc::CallbackServerContext* cont
 
 void BuildService::CheckAndPropose(grpc::ServerUnaryReactor* reactor,
                                    const v1::SubmitRequest* request, v1::SubmitResponse* response) {
-  auto checked =
-      CheckSubmission(*request, parts_.pipelines, absl::Now(), *parts_.blobs, *parts_.directories);
+  auto checked = CheckSubmission(*request, parts_.pipelines, absl::Now(), parts_.find_missing);
   if (!checked.ok()) return reactor->Finish(rpc::ToGrpc(checked.status()));
   // An accepted build must find its context after a crash.
   if (absl::Status status = parts_.sync_blobs(); !status.ok()) {

@@ -4,12 +4,11 @@
 #include <functional>
 #include <utility>
 
-#include "common/blob/blob_store.h"
-#include "common/blob/directory_reader.h"
 #include "common/pipeline/parser.h"
 #include "controller/logs/log_store.h"
 #include "controller/loop/loop.h"
 #include "controller/service/build_watchers.h"
+#include "controller/submission.h"
 #include "controller/worker_pool.h"
 #include "rally/v1/build.grpc.pb.h"
 
@@ -28,8 +27,7 @@ class BuildService : public v1::BuildService::CallbackService {
     BuildWatchers* watchers;
     WorkerPool* workers;  // checks of submissions
     WorkerPool* readers;  // reads of logs
-    blob::BlobStore* blobs;
-    blob::DirectoryReader* directories;
+    FindMissingInTree find_missing;
     // Makes the blobs stored so far durable.
     std::function<absl::Status()> sync_blobs;
     pipeline::ParseOptions pipelines;

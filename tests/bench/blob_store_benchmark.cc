@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/blob/directory.h"
+#include "controller/blob/directory_outlines.h"
 #include "controller/blob/disk_store.h"
 #include "controller/blob/local_blob_store.h"
 #include "controller/build_pins.h"
@@ -117,11 +118,11 @@ void Restart(benchmark::State& state) {
 }
 BENCHMARK(Restart)->Arg(20'000)->Arg(100'000)->Iterations(3)->Unit(benchmark::kMillisecond);
 
-controller::BuildPins::Parts PartsOf(cas::DiskStore& store, blob::DirectoryReader& reader) {
+controller::BuildPins::Parts PartsOf(cas::DiskStore& store, cas::DirectoryOutlines& outlines) {
   controller::BuildPins::Parts parts;
-  parts.directories = &reader;
-  parts.pin = [&store](auto digests) { store.Pin(digests); };
-  parts.unpin = [&store](auto digests) { store.Unpin(digests); };
+  parts.directories = &outlines;
+  parts.pin = [&store](auto keys) { store.Pin(keys); };
+  parts.unpin = [&store](auto keys) { store.Unpin(keys); };
   parts.on_restored = [] {};
   parts.keep_after_end = absl::ZeroDuration();
   return parts;
@@ -136,8 +137,8 @@ void PinTree(benchmark::State& state) {
   const int64_t files = state.range(0);
   const Digest base = PutTree(*store, files, files);
   const Digest tree = PutTree(*store, files, files - state.range(1));
-  blob::CachingDirectoryReader reader(&blobs, 8 << 20);
-  controller::BuildPins pins(PartsOf(*store, reader));
+  cas::DirectoryOutlines outlines(&blobs);
+  controller::BuildPins pins(PartsOf(*store, outlines));
   if (state.range(1) < files) pins.Needs("base", base);
   pins.AwaitIdle();
   for (auto _ : state) {
@@ -161,8 +162,8 @@ void UnpinTree(benchmark::State& state) {
   auto store = Open(folder);
   cas::LocalBlobStore blobs(store.get());
   const Digest tree = PutTree(*store, state.range(0), state.range(0));
-  blob::CachingDirectoryReader reader(&blobs, 8 << 20);
-  controller::BuildPins pins(PartsOf(*store, reader));
+  cas::DirectoryOutlines outlines(&blobs);
+  controller::BuildPins pins(PartsOf(*store, outlines));
   for (auto _ : state) {
     state.PauseTiming();
     pins.Needs("build", tree);
