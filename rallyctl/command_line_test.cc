@@ -10,10 +10,14 @@
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/blob/digest.h"
+#include "common/blob/directory.h"
 #include "rallyctl/fetch/install_tree.h"
 #include "rallyctl/testing/memory_cas_service.h"
 #include "rallyctl/testing/scripted_build_service.h"
@@ -300,6 +304,62 @@ TEST_F(CommandLineTest, FetchDoesNotWriteThroughALink) {
   EXPECT_EQ(Run({"fetch", "build-1", "--to", folder_ + "/out", "--force"}), 0) << err_;
   EXPECT_NE(access((folder_ + "/elsewhere/file").c_str(), F_OK), 0);
   EXPECT_EQ(ReadFile(folder_ + "/out/sub/file"), "content\n") << "the link was replaced";
+}
+
+// What an agent reports is its own word: a tree that no step can have made is refused.
+TEST_F(CommandLineTest, FetchRefusesHostileTreesAndWritesNothing) {
+  Run({"submit", "--context", folder_ + "/context", "--detach"});
+  EndBuild(v1::BUILD_STATUS_SUCCEEDED, v1::STEP_STATUS_SUCCEEDED, 0);
+  const auto set_workspace = [&](const blob::Digest& root) {
+    service_.Update("build-1", [&](v1::Build& build) {
+      build.mutable_workspace()->set_hash(root.hash);
+      build.mutable_workspace()->set_size_bytes(root.size_bytes);
+    });
+  };
+  const blob::Digest content = cas_.store().Put("owned");
+  const auto file = [&](const std::string& name) {
+    return blob::MakeFileNode(name, content, 0644, std::nullopt);
+  };
+  blob::Directory directory;
+  *directory.add_files() = file("escaped");
+  const blob::Digest child = cas_.store().Put(blob::Serialise(directory));
+  std::vector<blob::Directory> hostile(6);
+  *hostile[0].add_files() = file("../escaped");
+  *hostile[1].add_files() = file(folder_ + "/escaped");
+  *hostile[2].add_symlinks() = blob::MakeSymlinkNode("n", folder_ + "/escaped");
+  *hostile[2].add_files() = file("n");
+  *hostile[3].add_symlinks() = blob::MakeSymlinkNode("n", folder_);
+  *hostile[3].add_directories() = blob::MakeDirectoryNode("n", child);
+  *hostile[4].add_directories() = blob::MakeDirectoryNode("..", child);
+  *hostile[5].add_files() =
+      blob::MakeFileNode("n", {content.hash, int64_t{1} << 50}, 0644, std::nullopt);
+  for (size_t i = 0; i < hostile.size(); ++i) {
+    set_workspace(cas_.store().Put(blob::Serialise(hostile[i])));
+    EXPECT_NE(Run({"fetch", "build-1", "--to", folder_ + "/out"}), 0) << i;
+    EXPECT_NE(err_, "") << i;
+    EXPECT_NE(access((folder_ + "/escaped").c_str(), F_OK), 0) << i;
+    EXPECT_NE(access((folder_ + "/out/n").c_str(), F_OK), 0) << i;
+  }
+  blob::Digest bomb = child;
+  for (int i = 0; i < 25; ++i) {
+    directory.Clear();
+    *directory.add_directories() = blob::MakeDirectoryNode("a", bomb);
+    *directory.add_directories() = blob::MakeDirectoryNode("b", bomb);
+    bomb = cas_.store().Put(blob::Serialise(directory));
+  }
+  set_workspace(bomb);
+  EXPECT_NE(Run({"fetch", "build-1", "--to", folder_ + "/out"}), 0);
+  EXPECT_NE(err_.find("more than 1000000 entries"), std::string::npos) << err_;
+
+  // Bits that give rights are dropped.
+  directory.Clear();
+  *directory.add_files() = file("tool");
+  directory.mutable_files(0)->mutable_node_properties()->mutable_unix_mode()->set_value(06755);
+  set_workspace(cas_.store().Put(blob::Serialise(directory)));
+  EXPECT_EQ(Run({"fetch", "build-1", "--to", folder_ + "/out"}), 0) << err_;
+  struct stat st;
+  ASSERT_EQ(stat((folder_ + "/out/tool").c_str(), &st), 0);
+  EXPECT_EQ(st.st_mode & 07777, 0755u);
 }
 
 TEST_F(CommandLineTest, GraphVersionAndCompletionNeedNoServer) {

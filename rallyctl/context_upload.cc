@@ -1,55 +1,24 @@
 #include "rallyctl/context_upload.h"
 
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "rallyctl/render/progress_json.h"
 #include "rallyctl/render/text.h"
 #include "rallyctl/stat_cache_files.h"
+#include "rallyctl/transfer/counting_store.h"
+#include "rallyctl/transfer/transfer_meter.h"
 
 namespace rally::rallyctl {
 namespace {
 
 // A folder's worth of warnings is enough to see what is going on.
 constexpr size_t kMaxWarningsShown = 10;
-constexpr absl::Duration kShownEvery = absl::Milliseconds(100);
-
-// Shows how far something is, but not more often than a person can read.
-class ContextMeter {
- public:
-  explicit ContextMeter(Invocation* invocation) : invocation_(invocation) {}
-  ~ContextMeter() {
-    if (!shown_) return;
-    invocation_->terminal().SetBlock({});
-    invocation_->terminal().Flush();
-  }
-
-  void Show(const ContextProgress& progress, const std::string& line) {
-    const absl::Time now = absl::Now();
-    if (now - shown_at_ < kShownEvery) return;
-    shown_at_ = now;
-    Terminal& terminal = invocation_->terminal();
-    switch (invocation_->progress()) {
-      case ProgressMode::kTty:
-        shown_ = true;
-        terminal.SetBlock({line});
-        break;
-      case ProgressMode::kJson:
-        terminal.Err(ContextEvent(progress, now));
-        break;
-      case ProgressMode::kPlain:
-      case ProgressMode::kQuiet:
-        return;
-    }
-    terminal.Flush();
-  }
-
- private:
-  Invocation* const invocation_;
-  absl::Time shown_at_ = absl::Now();  // What is quick needs no meter.
-  bool shown_ = false;
-};
 
 std::string LeftOut(const blob::CapturedTree& tree) {
   if (tree.ignored_entries == 0) return "";
@@ -72,13 +41,19 @@ absl::StatusOr<blob::CapturedTree> ReadContext(Invocation& invocation, const std
   options.stat_cache_file = StatCacheFile(context);
   options.obey_ignore_files = !flags.no_ignore;
   options.keep_git = !flags.no_git;
+  std::atomic<int64_t> files{0}, bytes{0};
+  options.on_hashed = [&files, &bytes](int64_t files_now, int64_t bytes_now) {
+    files = files_now;
+    bytes = bytes_now;
+  };
   absl::StatusOr<blob::CapturedTree> tree = blob::CapturedTree();
   {
-    ContextMeter meter(&invocation);
-    options.on_hashed = [&meter](int64_t files, int64_t bytes) {
-      meter.Show({"reading", files, bytes},
-                 absl::StrCat("reading the context: ", files, " files, ", BytesText(bytes)));
-    };
+    TransferMeter meter(&invocation, [&files, &bytes] {
+      if (files == 0) return TransferMeter::Snapshot();
+      return TransferMeter::Snapshot{
+          absl::StrCat("reading the context: ", files.load(), " files, ", BytesText(bytes)),
+          ContextEvent({"reading", files, bytes}, absl::Now())};
+    });
     tree = blob::CaptureDirectory(context, options);
   }
   if (!tree.ok()) {
@@ -98,27 +73,35 @@ absl::StatusOr<blob::CapturedTree> ReadContext(Invocation& invocation, const std
 absl::Status UploadContext(Invocation& invocation, blob::BlobStore& store,
                            const blob::CapturedTree& tree, blob::UploadTrust trust) {
   const absl::Time begin = absl::Now();
-  const auto progress_of = [&tree](absl::string_view phase, const blob::UploadProgress& uploaded) {
-    return ContextProgress{phase,
-                           tree.file_count,
-                           tree.total_bytes,
-                           uploaded.total_bytes - uploaded.missing_bytes,
-                           uploaded.missing_bytes,
-                           uploaded.uploaded_bytes};
+  const auto event_of = [&tree](absl::string_view phase, const blob::UploadProgress& uploaded,
+                                int64_t uploaded_bytes) {
+    return ContextEvent(
+        {phase, tree.file_count, tree.total_bytes, uploaded.total_bytes - uploaded.missing_bytes,
+         uploaded.missing_bytes, uploaded_bytes},
+        absl::Now());
   };
+  CountingStore counting(&store);
+  absl::Mutex mutex;
+  blob::UploadProgress latest;  // under the mutex, until the meter is gone
   absl::StatusOr<blob::UploadProgress> uploaded = blob::UploadProgress();
   {
-    ContextMeter meter(&invocation);
+    TransferMeter meter(&invocation, [&] {
+      absl::MutexLock lock(&mutex);
+      if (latest.missing_bytes == 0) return TransferMeter::Snapshot();
+      // A file that is sent again after an error counts once.
+      const int64_t bytes = std::min(counting.transferred_bytes(), latest.missing_bytes);
+      return TransferMeter::Snapshot{
+          absl::StrCat("uploading the context: ", BytesText(bytes), " of ",
+                       BytesText(latest.missing_bytes), ", ", latest.uploaded_blobs, " of ",
+                       latest.missing_blobs, " files and folders; ",
+                       BytesText(latest.total_bytes - latest.missing_bytes), " known already"),
+          event_of("uploading", latest, bytes)};
+    });
     uploaded = blob::UploadTree(
-        store, tree,
+        counting, tree,
         [&](const blob::UploadProgress& now) {
-          if (now.missing_bytes == 0) return;
-          meter.Show(
-              progress_of("uploading", now),
-              absl::StrCat("uploading the context: ", BytesText(now.uploaded_bytes), " of ",
-                           BytesText(now.missing_bytes), ", ", now.uploaded_blobs, " of ",
-                           now.missing_blobs, " files and folders; ",
-                           BytesText(now.total_bytes - now.missing_bytes), " known already"));
+          absl::MutexLock lock(&mutex);
+          latest = now;
         },
         trust);
   }
@@ -128,7 +111,7 @@ absl::Status UploadContext(Invocation& invocation, blob::BlobStore& store,
                         absl::StrCat("uploading the context: ", uploaded.status().message()));
   }
   if (invocation.progress() == ProgressMode::kJson) {
-    invocation.terminal().Err(ContextEvent(progress_of("ready", *uploaded), absl::Now()));
+    invocation.terminal().Err(event_of("ready", *uploaded, uploaded->uploaded_bytes));
   }
   invocation.Say(absl::StrCat("context: ", Count(tree.file_count, "file"), ", ",
                               BytesText(tree.total_bytes), LeftOut(tree),

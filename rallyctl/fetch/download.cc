@@ -4,8 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -14,51 +15,59 @@
 #include "common/blob/file_digest.h"
 #include "common/blob/materialise.h"
 #include "common/blob/tree.h"
-#include "rallyctl/fetch/counting_store.h"
 #include "rallyctl/fetch/install_tree.h"
+#include "rallyctl/fetch/staging_folder.h"
 #include "rallyctl/fetch/tree_selection.h"
+#include "rallyctl/render/progress_json.h"
 #include "rallyctl/render/text.h"
-#include "rallyctl/submission.h"
+#include "rallyctl/transfer/counting_store.h"
+#include "rallyctl/transfer/transfer_meter.h"
 
 namespace rally::rallyctl {
 
 absl::Status FetchInto(Invocation& invocation, Connection& connection, const Download& download) {
   const absl::Time begin = absl::Now();
-  Terminal& terminal = invocation.terminal();
   blob::CasClient remote(connection.channel(), {});
-  // Of the files, once it is known how many bytes they have.
-  std::atomic<int64_t> total_bytes{-1}, bytes_before{0};
-  CountingStore store(&remote, [&](int64_t bytes) {
-    if (total_bytes < 0) bytes_before = bytes;
-    if (invocation.progress() != ProgressMode::kTty || total_bytes < 0) return;
-    terminal.SetBlock({absl::StrCat("fetched ", BytesText(bytes - bytes_before), " of ",
-                                    BytesText(total_bytes))});
-    terminal.Flush();
-  });
+  CountingStore store(&remote);
   blob::CachingDirectoryReader reader(&store);
   auto selection = TreeSelection::Make(download.tree, &reader, download.paths);
   if (!selection.ok()) return selection.status();
   auto loaded = blob::LoadTree(**selection, (*selection)->root());
   if (!loaded.ok()) return loaded.status();
-  int64_t content_bytes = 0;
-  for (const blob::Digest& file : loaded->files) content_bytes += file.size_bytes;
-  total_bytes = content_bytes;
+  int64_t total_bytes = 0;
+  for (const blob::Digest& file : loaded->files) total_bytes += file.size_bytes;
+  const int64_t total_files = static_cast<int64_t>(loaded->files.size());
+  const int64_t bytes_before = store.transferred_bytes();
 
   if (mkdir(download.to.c_str(), 0777) != 0 && errno != EEXIST) {
     return blob::ErrnoStatus(errno, absl::StrCat("making the folder ", download.to));
   }
   const int to = open(download.to.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (to < 0) return blob::ErrnoStatus(errno, absl::StrCat("opening the folder ", download.to));
-  // Beside its place, so that what is incomplete is never taken for the result.
-  const std::string staging = absl::StrCat(".rally-fetch-", RandomKey().substr(0, 12));
-  auto clean_up = absl::MakeCleanup([to, &staging] {
-    RemoveTree(to, staging.c_str()).IgnoreError();  // Nothing better can be done with its error.
-    close(to);
-  });
-  auto stats = blob::Materialise((*selection)->root(), **selection, store, nullptr, to, staging);
-  terminal.SetBlock({});
+  const absl::Cleanup close_folder = [to] { close(to); };
+  StagingFolder staging(to, download.to);
+  absl::StatusOr<blob::MaterialiseStats> stats = blob::MaterialiseStats();
+  {
+    TransferMeter meter(&invocation, [&] {
+      const int64_t bytes = std::min(store.transferred_bytes() - bytes_before, total_bytes);
+      return TransferMeter::Snapshot{
+          absl::StrCat("fetched ", BytesText(bytes), " of ", BytesText(total_bytes), " in ",
+                       Count(total_files, "file")),
+          FetchEvent(bytes, total_bytes, absl::Now())};
+    });
+    stats =
+        blob::Materialise((*selection)->root(), **selection, store, nullptr, to, staging.name());
+  }
+  if (absl::IsResourceExhausted(stats.status())) {
+    return absl::Status(stats.status().code(),
+                        absl::StrCat("fetching into ", download.to, ": ", stats.status().message(),
+                                     "; nothing was put there. It takes ", BytesText(total_bytes),
+                                     ": free some space, or give another folder with --to"));
+  }
   if (!stats.ok()) return stats.status();
-  const int from = openat(to, staging.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  staging.BeginInstall();
+  const int from =
+      openat(to, staging.name().c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (from < 0) return blob::ErrnoStatus(errno, "opening what was fetched");
   // The tree's root may have a mode that would keep its entries from being moved.
   fchmod(from, 0700);

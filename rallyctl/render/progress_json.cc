@@ -82,6 +82,13 @@ std::string ContextEvent(const ContextProgress& progress, absl::Time now) {
   return Line(json);
 }
 
+std::string FetchEvent(int64_t fetched_bytes, int64_t total_bytes, absl::Time now) {
+  Json json = Event("fetch", now);
+  json["fetched_bytes"] = fetched_bytes;
+  json["total_bytes"] = total_bytes;
+  return Line(json);
+}
+
 std::string MessageEvent(absl::string_view message, absl::Time now) {
   Json json = Event("message", now);
   json["message"] = std::string(message);

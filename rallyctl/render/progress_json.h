@@ -29,6 +29,7 @@ struct ContextProgress {
   int64_t uploaded_bytes = 0;
 };
 std::string ContextEvent(const ContextProgress& progress, absl::Time now);
+std::string FetchEvent(int64_t fetched_bytes, int64_t total_bytes, absl::Time now);
 // Anything else that is said.
 std::string MessageEvent(absl::string_view message, absl::Time now);
 
