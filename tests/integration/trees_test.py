@@ -9,6 +9,7 @@ import tempfile
 import unittest
 
 from cluster import Cluster
+from relay import Relay
 
 STEPS = """
 [[step]]
@@ -117,50 +118,44 @@ class TreesTest(unittest.TestCase):
         self.assertNotIn("left out", done.stderr)
         self.cluster.wait(done.stdout.strip())
 
-    def context_events(self, stderr):
-        events = [json.loads(line) for line in stderr.split("\n") if line.startswith("{")]
-        return [e for e in events if e["event"] == "context"]
+    def test_fetch_leaves_nothing_behind_when_it_cannot_end(self):
+        steps = STEPS.replace('["true"]', '["sh", "-c", "head -c 33554432 /dev/urandom >big"]')
+        context = self.cluster.pipeline(steps)
+        for name in ["src/a", "gone"]:
+            os.makedirs(os.path.dirname(f"{context}/{name}"), exist_ok=True)
+            with open(f"{context}/{name}", "w", encoding="utf-8") as f:
+                f.write("x")
+        build = self.cluster.submit_detached(steps, context=context)
+        self.assertEqual(self.cluster.wait(build)["status"], "BUILD_STATUS_SUCCEEDED")
 
-    def submit_events(self, context):
-        done = self.cluster.submit(STEPS, "--detach", "--progress", "json", context=context)
-        self.cluster.rallyctl("cancel", done.stdout.strip())
-        return self.context_events(done.stderr)[-1]
+        full = self.cluster.folder + "/full"
+        os.mkdir(full)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", full], check=True)
+        try:
+            done = self.cluster.rallyctl("fetch", build, "--to", full + "/there", check=False)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            for text in [full + "/there", "'big'", "No space left on device", "--to"]:
+                self.assertIn(text, done.stderr)
+            self.assertEqual(os.listdir(full + "/there"), [])
+        finally:
+            subprocess.run(["umount", full], check=True)
 
-    def test_an_unchanged_tree_of_20000_files_sends_nothing(self):
-        context = self.cluster.pipeline(STEPS)
-        for folder in range(200):
-            os.makedirs(f"{context}/t/{folder}")
-            for file in range(100):
-                with open(f"{context}/t/{folder}/{file}", "w", encoding="utf-8") as f:
-                    f.write(f"{folder} {file}\n")
-        first = self.submit_events(context)
-        self.assertEqual((first["phase"], first["files"]), ("ready", 20001))
-        self.assertGreater(first["uploaded_bytes"], 20000)
-        again = self.submit_events(context)
-        self.assertEqual((again["missing_bytes"], again["uploaded_bytes"]), (0, 0))
-        self.assertEqual(again["known_bytes"], first["uploaded_bytes"] + first["known_bytes"])
-
-    def test_an_interrupted_upload_goes_on(self):
-        context = self.cluster.pipeline(STEPS)
-        total = 0
-        for file in range(200):
-            with open(f"{context}/{file}", "wb") as f:
-                total += f.write(os.urandom(1024 * 1024))
-        running = subprocess.Popen(
-            [self.cluster.binary("rallyctl/rallyctl"), "--server", self.cluster.address, "submit",
-             "--detach", "--progress", "json", "-f", context + "/rally.toml"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        with running.stdout, running.stderr:
-            for line in running.stderr:
-                event = json.loads(line)
-                if event["event"] == "context" and event.get("uploaded_bytes", 0) > 0:
-                    break
+        to = self.cluster.folder + "/interrupted"
+        with Relay(self.cluster.folder + "/relay", self.cluster.folder + "/c.sock",
+                   stall_answers_after=8 << 20) as relay:
+            running = subprocess.Popen(
+                [self.cluster.binary("rallyctl/rallyctl"), "--server", relay.address, "fetch", build,
+                 "--to", to], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, text=True)
+            self.assertTrue(relay.stalled.wait(60))
+            self.assertEqual(len(os.listdir(to)), 1, "what is incomplete lies aside")
             running.send_signal(signal.SIGINT)
-            running.wait(30)
-            self.assertNotEqual(running.returncode, 0)
-        last = self.submit_events(context)
-        self.assertGreaterEqual(last["known_bytes"], event["uploaded_bytes"])
-        self.assertLess(last["uploaded_bytes"], total)
+            _, said = running.communicate(timeout=60)
+        self.assertEqual(running.returncode, 130, said)
+        self.assertIn("nothing was put in " + to, said)
+        self.assertEqual(os.listdir(to), [])
+        self.cluster.rallyctl("fetch", build, "--to", to)
+        self.assertEqual(os.path.getsize(to + "/big"), 33554432)
 
 
 if __name__ == "__main__":
