@@ -71,7 +71,7 @@ absl::StatusOr<Digest> ParseDigest(absl::string_view text) {
 }
 
 Digest DigestOf(absl::string_view bytes) {
-  Hasher hasher;
+  static thread_local Hasher hasher;
   hasher.Update(bytes);
   return hasher.Finish();
 }

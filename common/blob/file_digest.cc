@@ -32,12 +32,17 @@ absl::Status ErrnoStatus(int error_number, absl::string_view what) {
 }
 
 absl::StatusOr<Digest> DigestOfFile(int fd) {
-  const auto buffer = std::make_unique<char[]>(kReadBytes);
-  Hasher hasher;
+  // Most files are smaller than either; a buffer per file costs more than hashing one does.
+  static thread_local const std::unique_ptr<char[]> buffer(new char[kReadBytes]);
+  static thread_local Hasher hasher;
   while (true) {
     const ssize_t n = read(fd, buffer.get(), kReadBytes);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoStatus(errno, "reading");
+    if (n < 0) {
+      const int error = errno;
+      hasher.Finish();  // The next file starts afresh.
+      return ErrnoStatus(error, "reading");
+    }
     if (n == 0) return hasher.Finish();
     hasher.Update(absl::string_view(buffer.get(), n));
   }

@@ -23,9 +23,12 @@ namespace {
 
 // Blobs above are streamed to their file, smaller ones read in batches that lie in memory.
 constexpr int64_t kSmallBlobBytes = 256 * 1024;
-constexpr int64_t kBatchBytes = 12 * 1024 * 1024;
-constexpr size_t kBatchBlobs = 8'000;
+// Each fits one call to a store behind a network, so that one batch is written while others come.
+constexpr int64_t kBatchBytes = 2 * 1024 * 1024;
+constexpr size_t kBatchBlobs = 2'000;
+// Batches or streams at a time.
 constexpr int kStreams = 4;
+constexpr mode_t kAllModeBits = 0777;
 constexpr size_t kCopyBytes = 256 * 1024;
 
 absl::Status SetTimes(int fd, std::optional<absl::Time> mtime) {
@@ -54,7 +57,12 @@ class Builder {
  public:
   Builder(const LoadedTree& tree, DirectoryReader& reader, BlobStore& store, FileSource* local,
           int root_fd)
-      : tree_(tree), reader_(reader), store_(store), local_(local), root_fd_(root_fd) {}
+      : tree_(tree),
+        reader_(reader),
+        store_(store),
+        local_(local),
+        root_fd_(root_fd),
+        refused_mode_bits_(RefusedModeBits(root_fd)) {}
 
   absl::StatusOr<MaterialiseStats> Run(const Digest& root, const std::optional<Digest>& base) {
     if (absl::Status s = MakeDirectories(root, base, ""); !s.ok()) return s;
@@ -159,33 +167,42 @@ class Builder {
     return absl::OkStatus();
   }
 
+  // The mode bits that this process's umask, or the directory's ACL, takes from new files.
+  static mode_t RefusedModeBits(int directory_fd) {
+    FileDescriptor probe(openat(directory_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, kAllModeBits));
+    struct stat st;
+    if (!probe.valid() || fstat(probe.get(), &st) != 0) return kAllModeBits;
+    return kAllModeBits & ~st.st_mode;
+  }
+
   absl::Status FetchSmall() {
-    std::vector<const Wanted*> batch;
+    std::vector<std::vector<const Wanted*>> batches;
     int64_t bytes = 0;
     for (const Wanted& wanted : wanted_) {
       if (wanted.digest.size_bytes > kSmallBlobBytes) continue;
-      if (bytes + wanted.digest.size_bytes > kBatchBytes || batch.size() >= kBatchBlobs) {
-        if (absl::Status s = FetchBatch(batch); !s.ok()) return s;
-        batch.clear();
+      if (batches.empty() || bytes + wanted.digest.size_bytes > kBatchBytes ||
+          batches.back().size() >= kBatchBlobs) {
+        batches.emplace_back();
         bytes = 0;
       }
-      batch.push_back(&wanted);
+      batches.back().push_back(&wanted);
       bytes += wanted.digest.size_bytes;
+      ++stats_.fetched_blobs;
+      stats_.fetched_bytes += wanted.digest.size_bytes;
     }
-    return FetchBatch(batch);
+    return RunInParallel(batches.size(), kStreams,
+                         [&](size_t i) { return FetchBatch(batches[i]); });
   }
 
-  absl::Status FetchBatch(const std::vector<const Wanted*>& batch) {
-    if (batch.empty()) return absl::OkStatus();
+  absl::Status FetchBatch(const std::vector<const Wanted*>& batch) const {
     std::vector<Digest> digests;
+    digests.reserve(batch.size());
     for (const Wanted* wanted : batch) digests.push_back(wanted->digest);
     absl::StatusOr<std::vector<std::string>> blobs = store_.Read(digests);
     if (!blobs.ok()) return blobs.status();
     FileDescriptor fd;
     size_t open_directory = directories_.size();
     for (size_t i = 0; i < batch.size(); ++i) {
-      ++stats_.fetched_blobs;
-      stats_.fetched_bytes += batch[i]->digest.size_bytes;
       for (const Place& place : batch[i]->places) {
         if (place.directory != open_directory) {
           absl::StatusOr<FileDescriptor> opened = OpenDirectory(place.directory);
@@ -210,7 +227,7 @@ class Builder {
     return RunInParallel(large.size(), kStreams, [&](size_t i) { return FetchStream(*large[i]); });
   }
 
-  absl::Status FetchStream(const Wanted& wanted) {
+  absl::Status FetchStream(const Wanted& wanted) const {
     FileDescriptor first;
     for (const Place& place : wanted.places) {
       absl::StatusOr<FileDescriptor> directory_fd = OpenDirectory(place.directory);
@@ -249,7 +266,8 @@ class Builder {
 
   absl::StatusOr<FileDescriptor> CreateFile(int directory_fd, const Place& place) const {
     FileDescriptor fd(openat(directory_fd, place.node->name().c_str(),
-                             O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+                             O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                             ModeOf(*place.node)));
     if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("creating '", Shown(place), "'"));
     return fd;
   }
@@ -264,7 +282,8 @@ class Builder {
   }
 
   absl::Status FinishFile(int fd, const Place& place) const {
-    if (fchmod(fd, ModeOf(*place.node)) != 0) {
+    const mode_t mode = ModeOf(*place.node);
+    if ((mode & refused_mode_bits_) != 0 && fchmod(fd, mode) != 0) {
       return ErrnoStatus(errno, absl::StrCat("setting the mode of '", Shown(place), "'"));
     }
     return SetTimes(fd, MtimeOf(*place.node));
@@ -308,6 +327,7 @@ class Builder {
   BlobStore& store_;
   FileSource* const local_;
   const int root_fd_;
+  const mode_t refused_mode_bits_;
   std::vector<PlacedDirectory> directories_;
   std::vector<Wanted> wanted_;
   absl::flat_hash_map<Digest, size_t> wanted_index_;

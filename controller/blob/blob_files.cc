@@ -30,6 +30,9 @@ constexpr int64_t kQuarantineBytes = 256 << 20;
 constexpr size_t kHashEnd = 62;
 constexpr size_t kMaxSizeDigits = 20;
 
+// Nobody writes to a blob.
+constexpr mode_t kBlobMode = 0444;
+
 std::string FileName(const Digest& digest) {
   return absl::StrCat(digest.hash.substr(2), "-", digest.size_bytes);
 }
@@ -96,8 +99,11 @@ absl::StatusOr<std::unique_ptr<BlobFiles>> BlobFiles::Open(const std::string& di
     unlinkat(files->temporary_fd_, name, 0);
   }).IgnoreError();  // what stays takes room, and harms nothing else
   files->CountQuarantine();
-  const int probe = openat(files->shard_fds_[0], ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+  const int probe = openat(files->shard_fds_[0], ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, kBlobMode);
   files->unnamed_files_ = probe >= 0;
+  struct stat st;
+  files->created_with_mode_ =
+      probe >= 0 && fstat(probe, &st) == 0 && (st.st_mode & 07777) == kBlobMode;
   if (probe >= 0) close(probe);
   return files;
 }
@@ -134,11 +140,11 @@ BlobFiles::State BlobFiles::Look(const BlobKey& key) const {
 absl::StatusOr<BlobFiles::Unfinished> BlobFiles::Create(const Digest& digest) {
   Unfinished file;
   if (unnamed_files_) {
-    file.fd = openat(ShardFd(digest), ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    file.fd = openat(ShardFd(digest), ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, kBlobMode);
   } else {
     file.name = absl::StrCat(next_temporary_++);
-    file.fd =
-        openat(temporary_fd_, file.name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    file.fd = openat(temporary_fd_, file.name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC,
+                     kBlobMode);
   }
   if (file.fd < 0) return ErrnoStatus(errno, "creating its file");
   return file;
@@ -150,13 +156,23 @@ void BlobFiles::Discard(const Unfinished& file) {
 }
 
 absl::Status BlobFiles::Link(const Digest& digest, const Unfinished& file) {
-  if (fchmod(file.fd, 0444) != 0) return ErrnoStatus(errno, "fchmod");
+  if (!created_with_mode_ && fchmod(file.fd, kBlobMode) != 0) return ErrnoStatus(errno, "fchmod");
   const std::string name = FileName(digest);
-  const int result =
-      file.name.empty()
-          ? linkat(AT_FDCWD, absl::StrCat("/proc/self/fd/", file.fd).c_str(), ShardFd(digest),
-                   name.c_str(), AT_SYMLINK_FOLLOW)
-          : linkat(temporary_fd_, file.name.c_str(), ShardFd(digest), name.c_str(), 0);
+  int result = -1;
+  if (!file.name.empty()) {
+    result = linkat(temporary_fd_, file.name.c_str(), ShardFd(digest), name.c_str(), 0);
+  } else {
+    // By its descriptor takes a capability, or a new kernel; by way of /proc, which is slower,
+    // none.
+    if (links_descriptors_) {
+      result = linkat(file.fd, "", ShardFd(digest), name.c_str(), AT_EMPTY_PATH);
+      if (result != 0 && errno == ENOENT) links_descriptors_ = false;
+    }
+    if (!links_descriptors_) {
+      result = linkat(AT_FDCWD, absl::StrCat("/proc/self/fd/", file.fd).c_str(), ShardFd(digest),
+                      name.c_str(), AT_SYMLINK_FOLLOW);
+    }
+  }
   if (result == 0) return absl::OkStatus();
   if (errno == EEXIST) return absl::AlreadyExistsError("its name is taken");
   return ErrnoStatus(errno, "giving its file its name");

@@ -83,6 +83,10 @@ class BlobFiles {
   std::array<int, kShards> shard_fds_;
   // Whether this filesystem has files without a name; found out at Open.
   bool unnamed_files_ = false;
+  // Whether the umask leaves a new file the mode that blobs have; found out at Open.
+  bool created_with_mode_ = false;
+  // Whether an open file can get a name directly; found out by the first that tries.
+  std::atomic<bool> links_descriptors_{true};
   std::atomic<int64_t> next_temporary_{0};
   absl::Mutex quarantine_mutex_;
   int quarantine_files_ ABSL_GUARDED_BY(quarantine_mutex_) = 0;
