@@ -39,7 +39,9 @@ class CasClient::Calls {
   int64_t BatchLimit();
 
   absl::StatusOr<std::vector<Digest>> FindMissing(absl::Span<const Digest> digests);
-  absl::Status BatchUpdate(const std::vector<std::pair<Digest, std::string>>& blobs);
+  // `fill(i, to)` puts the bytes of blob i, as many as its digest says, to `to`.
+  using Fill = std::function<absl::Status(size_t, char*)>;
+  absl::Status BatchUpdate(absl::Span<const Digest> digests, const Fill& fill);
   // In the order of `digests`, which are different ones; verified.
   absl::StatusOr<std::vector<std::string>> BatchRead(absl::Span<const Digest> digests);
   absl::Status StreamWrite(const Digest& digest, const OpenPieces& open);
@@ -54,6 +56,7 @@ class CasClient::Calls {
   absl::Time StreamDeadline(const Digest& digest) const;
 
   const Options options_;
+  const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<build::bazel::remote::execution::v2::ContentAddressableStorage::Stub> cas_;
   const std::unique_ptr<build::bazel::remote::execution::v2::Capabilities::Stub> capabilities_;
   const std::unique_ptr<google::bytestream::ByteStream::Stub> stream_;

@@ -1,9 +1,11 @@
 #include "common/blob/cas_client.h"
 
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -14,6 +16,7 @@
 #include "common/blob/cas_calls.h"
 #include "common/blob/file_digest.h"
 #include "common/blob/run_in_parallel.h"
+#include "common/file_descriptor.h"
 
 namespace rally::blob {
 namespace {
@@ -63,29 +66,34 @@ Plan MakePlan(absl::Span<const Digest> digests, int64_t batch_limit, int64_t max
   return plan;
 }
 
-absl::StatusOr<std::string> ReadSource(BlobUpload& upload) {
-  if (auto* bytes = std::get_if<std::string>(&upload.source)) return std::move(*bytes);
-  absl::StatusOr<int> fd = std::get<1>(upload.source)();
-  if (!fd.ok()) return fd.status();
-  // One byte more than there should be, so that a file that grew is noticed.
-  std::string bytes(upload.digest.size_bytes + 1, '\0');
+// The bytes of a source to `to`, which has room for as many as the digest says.
+absl::Status ReadSource(const BlobUpload& upload, char* to) {
+  const size_t size = static_cast<size_t>(upload.digest.size_bytes);
   size_t filled = 0;
-  absl::Status status;
-  while (filled < bytes.size()) {
-    const ssize_t n = read(*fd, &bytes[filled], bytes.size() - filled);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) status = ErrnoStatus(errno, absl::StrCat("reading ", upload.digest.ToString()));
-    if (n <= 0) break;
-    filled += n;
+  if (const auto* bytes = std::get_if<std::string>(&upload.source)) {
+    filled = bytes->size();
+    if (filled == size) memcpy(to, bytes->data(), size);
+  } else {
+    absl::StatusOr<int> opened = std::get<1>(upload.source)();
+    if (!opened.ok()) return opened.status();
+    const FileDescriptor fd(*opened);
+    // One byte more than there should be, so that a file that grew is noticed.
+    char surplus;
+    while (filled <= size) {
+      iovec parts[] = {{to + filled, size - filled}, {&surplus, 1}};
+      const ssize_t n = readv(fd.get(), parts, 2);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return ErrnoStatus(errno, absl::StrCat("reading ", upload.digest.ToString()));
+      filled += static_cast<size_t>(n);
+      // A file gives less than was asked for only at its end.
+      if (n == 0 || filled == size) break;
+    }
   }
-  close(*fd);
-  if (!status.ok()) return status;
-  if (filled != static_cast<size_t>(upload.digest.size_bytes)) {
+  if (filled != size) {
     return absl::InvalidArgumentError(absl::StrCat(
         "blob ", upload.digest.ToString(), ": the file has another size by now; it changed"));
   }
-  bytes.resize(filled);
-  return bytes;
+  return absl::OkStatus();
 }
 
 // An open file as pieces of the size of a frame.
@@ -146,13 +154,10 @@ absl::Status CasClient::Upload(std::vector<BlobUpload> uploads) {
       MakePlan(digests, calls_->BatchLimit(), calls_->options().max_batched_blob_bytes);
 
   const auto send_batch = [&](const std::vector<size_t>& indices) -> absl::Status {
-    std::vector<std::pair<Digest, std::string>> blobs;
-    for (size_t i : indices) {
-      absl::StatusOr<std::string> bytes = ReadSource(uploads[i]);
-      if (!bytes.ok()) return bytes.status();
-      blobs.emplace_back(digests[i], *std::move(bytes));
-    }
-    return calls_->BatchUpdate(blobs);
+    std::vector<Digest> batch;
+    for (size_t i : indices) batch.push_back(digests[i]);
+    return calls_->BatchUpdate(
+        batch, [&](size_t k, char* to) { return ReadSource(uploads[indices[k]], to); });
   };
   const auto send_stream = [&](size_t i) {
     return calls_->StreamWrite(digests[i], [&, i]() -> absl::StatusOr<Calls::Pieces> {

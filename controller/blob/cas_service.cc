@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/blob/batch_message.h"
 #include "common/blob/digest_proto.h"
 #include "controller/blob/digest_function.h"
 #include "controller/blob/resource_name.h"
@@ -74,22 +75,64 @@ bool AcceptsZstd(const reapi::BatchReadBlobsRequest& request) {
   return std::find(accepted.begin(), accepted.end(), reapi::Compressor::ZSTD) != accepted.end();
 }
 
-absl::Status Load(DiskStore& store, bool accepts_zstd,
-                  reapi::BatchReadBlobsResponse::Response* answer) {
-  absl::StatusOr<blob::Digest> digest = blob::FromProto(answer->digest());
-  if (!digest.ok()) return digest.status();
+// What would be a BatchReadBlobsResponse::Response, at the end of the message.
+using Loaded = reapi::BatchReadBlobsResponse::Response;
+
+void AppendFailure(const reapi::Digest& digest, const absl::Status& status,
+                   blob::BatchMessage* message) {
+  Loaded failed;
+  *failed.mutable_digest() = digest;
+  SetStatus(status, failed.mutable_status());
+  message->AppendField(reapi::BatchReadBlobsResponse::kResponsesFieldNumber,
+                       failed.SerializeAsString());
+}
+
+// The start of the answer for one blob, up to its bytes.
+void BeginBlob(const std::string& digest, size_t bytes, size_t more_bytes,
+               blob::BatchMessage* message) {
+  using blob::BatchMessage;
+  const size_t digest_bytes = BatchMessage::SizeOfField(Loaded::kDigestFieldNumber, digest.size());
+  const size_t data_bytes = BatchMessage::SizeOfField(Loaded::kDataFieldNumber, bytes);
+  message->BeginField(reapi::BatchReadBlobsResponse::kResponsesFieldNumber,
+                      digest_bytes + data_bytes + more_bytes);
+  message->AppendField(Loaded::kDigestFieldNumber, digest);
+  message->BeginField(Loaded::kDataFieldNumber, bytes);
+}
+
+void AppendBlob(DiskStore& store, const reapi::Digest& proto, blob::BatchMessage* message) {
+  const blob::BatchMessage::Mark begin = message->End();
+  absl::StatusOr<blob::Digest> digest = blob::FromProto(proto);
+  absl::Status status = digest.status();
+  if (status.ok()) {
+    status = store.ReadAll(*digest, [&](size_t size) {
+      BeginBlob(proto.SerializeAsString(), size, 0, message);
+      return message->Extend(size);
+    });
+  }
+  if (status.ok()) return;
+  message->ReturnTo(begin);
+  AppendFailure(proto, status, message);
+}
+
+void AppendCompressedBlob(DiskStore& store, const reapi::Digest& proto,
+                          blob::BatchMessage* message) {
+  absl::StatusOr<blob::Digest> digest = blob::FromProto(proto);
+  if (!digest.ok()) return AppendFailure(proto, digest.status(), message);
   absl::StatusOr<std::string> bytes = store.ReadAll(*digest);
-  if (!bytes.ok()) return bytes.status();
-  if (accepts_zstd && bytes->size() >= kMinCompressedBytes) {
+  if (!bytes.ok()) return AppendFailure(proto, bytes.status(), message);
+  constexpr int kCompressor = Loaded::kCompressorFieldNumber;
+  size_t compressor_bytes = 0;
+  if (bytes->size() >= kMinCompressedBytes) {
     absl::StatusOr<std::string> compressed = ZstdEncode(*bytes);
     if (compressed.ok() && compressed->size() < bytes->size() - bytes->size() / 10) {
-      answer->set_data(*std::move(compressed));
-      answer->set_compressor(reapi::Compressor::ZSTD);
-      return absl::OkStatus();
+      bytes = std::move(compressed);
+      compressor_bytes =
+          blob::BatchMessage::SizeOfVarintField(kCompressor, reapi::Compressor::ZSTD);
     }
   }
-  answer->set_data(*std::move(bytes));
-  return absl::OkStatus();
+  BeginBlob(proto.SerializeAsString(), bytes->size(), compressor_bytes, message);
+  bytes->copy(message->Extend(bytes->size()), bytes->size());
+  if (compressor_bytes > 0) message->AppendVarintField(kCompressor, reapi::Compressor::ZSTD);
 }
 
 absl::Status CheckCall(const google::protobuf::Message& request, absl::string_view instance,
@@ -142,21 +185,26 @@ grpc::ServerUnaryReactor* CasService::BatchUpdateBlobs(
 }
 
 grpc::ServerUnaryReactor* CasService::BatchReadBlobs(grpc::CallbackServerContext* context,
-                                                     const reapi::BatchReadBlobsRequest* request,
-                                                     reapi::BatchReadBlobsResponse* response) {
-  return RunOnDisk(threads_, context, [this, request, response]() -> absl::Status {
+                                                     const grpc::ByteBuffer* request_bytes,
+                                                     grpc::ByteBuffer* response) {
+  return RunOnDisk(threads_, context, [this, request_bytes, response]() -> absl::Status {
+    reapi::BatchReadBlobsRequest request;
+    grpc::ByteBuffer bytes = *request_bytes;
+    const grpc::Status parsed =
+        grpc::SerializationTraits<reapi::BatchReadBlobsRequest>::Deserialize(&bytes, &request);
+    if (!parsed.ok()) {
+      return absl::InvalidArgumentError("the request is no BatchReadBlobsRequest message");
+    }
     absl::Status valid =
-        CheckCall(*request, request->instance_name(), DigestFunctionField::kBatchReadBlobs);
+        CheckCall(request, request.instance_name(), DigestFunctionField::kBatchReadBlobs);
     if (!valid.ok()) return valid;
     absl::Status fits =
-        CheckBatch(request->digests(), [](const auto& digest) { return digest.size_bytes(); });
+        CheckBatch(request.digests(), [](const auto& digest) { return digest.size_bytes(); });
     if (!fits.ok()) return fits;
-    const bool accepts_zstd = AcceptsZstd(*request);
-    for (const reapi::Digest& digest : request->digests()) {
-      auto* const answer = response->add_responses();
-      *answer->mutable_digest() = digest;
-      SetStatus(Load(*store_, accepts_zstd, answer), answer->mutable_status());
-    }
+    const auto append = AcceptsZstd(request) ? AppendCompressedBlob : AppendBlob;
+    blob::BatchMessage message;
+    for (const reapi::Digest& digest : request.digests()) append(*store_, digest, &message);
+    *response = message.Take();
     return absl::OkStatus();
   });
 }

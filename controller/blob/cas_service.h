@@ -12,12 +12,21 @@
 
 namespace rally::cas {
 
+// Which of the methods gRPC gives as messages, and which as bytes.
+using ContentAddressableStorage = build::bazel::remote::execution::v2::ContentAddressableStorage;
+using CasServiceMethods = ContentAddressableStorage::WithCallbackMethod_FindMissingBlobs<
+    ContentAddressableStorage::WithCallbackMethod_BatchUpdateBlobs<
+        ContentAddressableStorage::WithRawCallbackMethod_BatchReadBlobs<
+            ContentAddressableStorage::WithCallbackMethod_GetTree<
+                ContentAddressableStorage::Service>>>>;
+
 // The Remote Execution API's CAS over a DiskStore, plain and compressed by zstd. Every instance
 // name sees the same blobs. SplitBlob and SpliceBlob are UNIMPLEMENTED. Ownership: store and
 // threads must outlive it, and it the server. Threads: as gRPC calls it; disk work happens on
 // `threads`, and when these have too much of it calls end as UNAVAILABLE.
-class CasService
-    : public build::bazel::remote::execution::v2::ContentAddressableStorage::CallbackService {
+//
+// Answers with blobs in them go to gRPC as bytes, not as messages, which would copy the blobs.
+class CasService : public CasServiceMethods {
  public:
   // What a batch's blobs may have together. A server that registers this service has to accept
   // messages of kMaxMessageBytes, since the digests come on top.
@@ -35,10 +44,9 @@ class CasService
       grpc::CallbackServerContext* context,
       const build::bazel::remote::execution::v2::BatchUpdateBlobsRequest* request,
       build::bazel::remote::execution::v2::BatchUpdateBlobsResponse* response) override;
-  grpc::ServerUnaryReactor* BatchReadBlobs(
-      grpc::CallbackServerContext* context,
-      const build::bazel::remote::execution::v2::BatchReadBlobsRequest* request,
-      build::bazel::remote::execution::v2::BatchReadBlobsResponse* response) override;
+  grpc::ServerUnaryReactor* BatchReadBlobs(grpc::CallbackServerContext* context,
+                                           const grpc::ByteBuffer* request,
+                                           grpc::ByteBuffer* response) override;
   grpc::ServerWriteReactor<build::bazel::remote::execution::v2::GetTreeResponse>* GetTree(
       grpc::CallbackServerContext* context,
       const build::bazel::remote::execution::v2::GetTreeRequest* request) override;

@@ -79,6 +79,8 @@ class DiskStore {
    private:
     friend class DiskStore;
     Writer(DiskStore* store, blob::Digest digest, BlobFiles::Unfinished file, DiskUse reserved);
+    // All at once, of bytes whose hash was checked just now.
+    absl::Status CommitVerified(absl::string_view bytes);
 
     DiskStore* const store_;
     const blob::Digest digest_;
@@ -100,7 +102,9 @@ class DiskStore {
     friend class DiskStore;
     Reader(DiskStore* store, blob::Digest digest, int fd, int64_t offset, int64_t limit);
     absl::Status HashUntil(int64_t offset);
-    absl::Status ReadExactly(size_t bytes, std::string* piece);
+    absl::Status ReadExactly(size_t bytes, char* to);
+    // The whole blob.
+    absl::Status ReadAll(char* to);
     absl::Status Damaged(absl::string_view why);
 
     DiskStore* const store_;
@@ -118,6 +122,8 @@ class DiskStore {
 
   // A whole small blob.
   absl::StatusOr<std::string> ReadAll(const blob::Digest& digest);
+  // The same to `to(size)`, which is asked for once the file was found to have that size.
+  absl::Status ReadAll(const blob::Digest& digest, const std::function<char*(size_t)>& to);
   absl::Status WriteAll(const blob::Digest& digest, absl::string_view bytes);
 
   // Makes all that was committed before survive a power loss. Call it before acknowledging

@@ -76,6 +76,13 @@ absl::Status DiskStore::Writer::Commit() {
                     absl::StrCat("storing blob ", digest_.ToString()));
 }
 
+absl::Status DiskStore::Writer::CommitVerified(absl::string_view bytes) {
+  if (file_.fd < 0) return absl::OkStatus();
+  absl::Status status = blob::WriteAll(file_.fd, bytes);
+  if (status.ok()) status = store_->Link(digest_, file_);
+  return AddContext(status, absl::StrCat("storing blob ", digest_.ToString()));
+}
+
 absl::StatusOr<std::unique_ptr<DiskStore::Reader>> DiskStore::NewReader(const Digest& digest,
                                                                         int64_t offset,
                                                                         int64_t limit) {
@@ -127,11 +134,10 @@ absl::Status DiskStore::Reader::Damaged(absl::string_view why) {
       absl::StrCat("blob ", digest_.ToString(), " is damaged in the store: ", why));
 }
 
-absl::Status DiskStore::Reader::ReadExactly(size_t bytes, std::string* piece) {
-  piece->resize(bytes);
+absl::Status DiskStore::Reader::ReadExactly(size_t bytes, char* to) {
   size_t filled = 0;
   while (filled < bytes) {
-    const ssize_t n = pread(fd_, &(*piece)[filled], bytes - filled, position_ + filled);
+    const ssize_t n = pread(fd_, to + filled, bytes - filled, position_ + filled);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EIO) return Damaged("the disk can't read it");
     if (n < 0) return ErrnoStatus(errno, absl::StrCat("reading blob ", digest_.ToString()));
@@ -139,14 +145,16 @@ absl::Status DiskStore::Reader::ReadExactly(size_t bytes, std::string* piece) {
     filled += n;
   }
   position_ += bytes;
-  hasher_.Update(*piece);
+  hasher_.Update(absl::string_view(to, bytes));
   return absl::OkStatus();
 }
 
 absl::Status DiskStore::Reader::HashUntil(int64_t offset) {
-  std::string skipped;
+  if (position_ >= offset) return absl::OkStatus();
+  const std::unique_ptr<char[]> skipped(new char[kReadBytes]);
   while (position_ < offset) {
-    absl::Status status = ReadExactly(std::min<int64_t>(kReadBytes, offset - position_), &skipped);
+    absl::Status status =
+        ReadExactly(std::min<int64_t>(kReadBytes, offset - position_), skipped.get());
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
@@ -158,7 +166,8 @@ absl::Status DiskStore::Reader::Read(size_t max_bytes, std::string* piece) {
   if (absl::Status status = HashUntil(begin_); !status.ok()) return status;
   const size_t bytes = std::min<int64_t>(max_bytes, end_ - position_);
   if (bytes > 0) {
-    if (absl::Status status = ReadExactly(bytes, piece); !status.ok()) return status;
+    piece->resize(bytes);
+    if (absl::Status status = ReadExactly(bytes, piece->data()); !status.ok()) return status;
   }
   if (position_ == end_ && fd_ >= 0) {
     // What comes after the part that was asked for counts for the hash as well.
@@ -169,11 +178,23 @@ absl::Status DiskStore::Reader::Read(size_t max_bytes, std::string* piece) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> DiskStore::ReadAll(const Digest& digest) {
+absl::Status DiskStore::Reader::ReadAll(char* to) {
+  if (absl::Status status = ReadExactly(digest_.size_bytes, to); !status.ok()) return status;
+  return hasher_.Finish() == digest_ ? absl::OkStatus() : Damaged("its bytes have another hash");
+}
+
+absl::Status DiskStore::ReadAll(const Digest& digest, const std::function<char*(size_t)>& to) {
   auto reader = NewReader(digest);
   if (!reader.ok()) return reader.status();
+  return (*reader)->ReadAll(to(digest.size_bytes));
+}
+
+absl::StatusOr<std::string> DiskStore::ReadAll(const Digest& digest) {
   std::string bytes;
-  absl::Status status = (*reader)->Read(digest.size_bytes, &bytes);
+  absl::Status status = ReadAll(digest, [&](size_t size) {
+    bytes.resize(size);
+    return bytes.data();
+  });
   if (!status.ok()) return status;
   return bytes;
 }
@@ -190,8 +211,7 @@ absl::Status DiskStore::WriteAll(const Digest& digest, absl::string_view bytes) 
   if (Contains(digest)) return absl::OkStatus();
   auto writer = NewWriter(digest);
   if (!writer.ok()) return writer.status();
-  if (absl::Status status = (*writer)->Append(bytes); !status.ok()) return status;
-  return (*writer)->Commit();
+  return (*writer)->CommitVerified(bytes);
 }
 
 }  // namespace rally::cas
