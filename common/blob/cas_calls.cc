@@ -8,12 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
-#include "common/blob/batch_message.h"
 #include "common/blob/digest_proto.h"
 #include "common/rpc/status.h"
 #include "grpcpp/client_context.h"
-#include "grpcpp/impl/client_unary_call.h"
-#include "grpcpp/impl/rpc_method.h"
 
 namespace rally::blob {
 namespace {
@@ -24,15 +21,39 @@ using rpc::FromGrpc;
 
 constexpr size_t kDigestsPerRequest = 10'000;
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
+// A full store may be about to make room, and some servers shed load with this status.
+constexpr int kAttemptsWhenFull = 3;
 
 absl::Status AddContext(const absl::Status& status, absl::string_view what) {
   if (status.ok()) return status;
   return absl::Status(status.code(), absl::StrCat(what, ": ", status.message()));
 }
 
-absl::Status BlobStatus(const Digest& digest, const google::rpc::Status& status) {
-  return absl::Status(static_cast<absl::StatusCode>(status.code()),
-                      absl::StrCat("blob ", digest.ToString(), ": ", status.message()));
+// Whether the same call may end differently a little later.
+bool MayPass(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsAborted(status) ||
+         absl::IsResourceExhausted(status);
+}
+
+// A blob's name binds its content: somebody else's upload of it is as good.
+bool IsStored(const absl::Status& status) { return status.ok() || absl::IsAlreadyExists(status); }
+
+Digest DigestIn(const reapi::Digest& proto) { return Digest{proto.hash(), proto.size_bytes()}; }
+
+absl::Status NotWhatItSays(const Digest& digest) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("blob ", digest.ToString(),
+                   ": the content is not what its digest says; did the file change while it was "
+                   "uploaded?"));
+}
+
+// Servers have various statuses for content that doesn't fit its digest, and none is needed.
+absl::Status CheckContent(const reapi::BatchUpdateBlobsRequest& request) {
+  for (const auto& part : request.requests()) {
+    const Digest digest = DigestIn(part.digest());
+    if (DigestOf(part.data()) != digest) return NotWhatItSays(digest);
+  }
+  return absl::OkStatus();
 }
 
 void SetDeadline(absl::Time deadline, grpc::ClientContext* context) {
@@ -51,7 +72,6 @@ std::string RandomUuid() {
 
 CasClient::Calls::Calls(std::shared_ptr<grpc::Channel> channel, Options options)
     : options_(std::move(options)),
-      channel_(channel),
       cas_(reapi::ContentAddressableStorage::NewStub(channel)),
       capabilities_(reapi::Capabilities::NewStub(channel)),
       stream_(google::bytestream::ByteStream::NewStub(channel)) {}
@@ -61,8 +81,11 @@ absl::Status CasClient::Calls::Repeat(absl::string_view what,
   absl::Duration pause = options_.first_pause;
   for (int tries = 1;; ++tries) {
     absl::Status status = attempt();
-    if (!absl::IsUnavailable(status)) return AddContext(status, what);
-    if (tries >= options_.max_attempts) {
+    if (!MayPass(status)) return AddContext(status, what);
+    const int limit = absl::IsResourceExhausted(status)
+                          ? std::min(kAttemptsWhenFull, options_.max_attempts)
+                          : options_.max_attempts;
+    if (tries >= limit) {
       return AddContext(status, absl::StrCat(what, " (gave up after ", tries, " attempts)"));
     }
     // Clients that lost the same server shall not come back at the same instant.
@@ -70,6 +93,32 @@ absl::Status CasClient::Calls::Repeat(absl::string_view what,
     absl::SleepFor(pause * absl::Uniform(random, 0.5, 1.0));
     pause = std::min(pause * 2, kLongestPause);
   }
+}
+
+absl::Status CasClient::Calls::FromServer(int code, absl::string_view message) const {
+  const std::string said =
+      !message.empty()
+          ? std::string(message)
+          : absl::StrCat(options_.name, code == grpc::StatusCode::NOT_FOUND ? " does not have it"
+                                                                            : " gave no reason");
+  return FromGrpc(grpc::Status(static_cast<grpc::StatusCode>(code), said));
+}
+
+absl::Status CasClient::Calls::BlobStatus(const Digest& digest,
+                                          const google::rpc::Status& status) const {
+  return AddContext(FromServer(status.code(), status.message()),
+                    absl::StrCat("blob ", digest.ToString()));
+}
+
+absl::StatusOr<reapi::ServerCapabilities> CasClient::Calls::AskCapabilities(absl::Time deadline) {
+  grpc::ClientContext context;
+  SetDeadline(deadline, &context);
+  reapi::GetCapabilitiesRequest request;
+  request.set_instance_name(options_.instance);
+  reapi::ServerCapabilities answer;
+  const grpc::Status status = capabilities_->GetCapabilities(&context, request, &answer);
+  if (!status.ok()) return FromServer(status.error_code(), status.error_message());
+  return answer;
 }
 
 std::string CasClient::Calls::ResourcePrefix() const {
@@ -86,16 +135,11 @@ int64_t CasClient::Calls::BatchLimit() {
     absl::MutexLock lock(&mutex_);
     if (server_batch_limit_ >= 0) return server_batch_limit_;
   }
-  grpc::ClientContext context;
-  SetDeadline(absl::Now() + options_.call_deadline, &context);
-  reapi::GetCapabilitiesRequest request;
-  request.set_instance_name(options_.instance);
-  reapi::ServerCapabilities answer;
-  const grpc::Status status = capabilities_->GetCapabilities(&context, request, &answer);
-  const bool has_none = status.error_code() == grpc::StatusCode::UNIMPLEMENTED;
+  const auto answer = AskCapabilities(absl::Now() + options_.call_deadline);
   // A server that can't be asked now fails the call that follows, which says so better.
-  if (!status.ok() && !has_none) return options_.batch_limit_bytes;
-  const int64_t theirs = answer.cache_capabilities().max_batch_total_size_bytes();
+  if (!answer.ok() && !absl::IsUnimplemented(answer.status())) return options_.batch_limit_bytes;
+  const int64_t theirs =
+      answer.ok() ? answer->cache_capabilities().max_batch_total_size_bytes() : 0;
   const int64_t limit =
       theirs > 0 ? std::min(theirs, options_.batch_limit_bytes) : options_.batch_limit_bytes;
   absl::MutexLock lock(&mutex_);
@@ -113,18 +157,20 @@ absl::StatusOr<std::vector<Digest>> CasClient::Calls::FindMissing(
       *request.add_blob_digests() = ToProto(digest);
     }
     reapi::FindMissingBlobsResponse answer;
-    absl::Status status = Repeat("asking the blob service which blobs it lacks", [&] {
-      grpc::ClientContext context;
-      SetDeadline(absl::Now() + options_.call_deadline, &context);
-      answer.Clear();
-      return FromGrpc(cas_->FindMissingBlobs(&context, request, &answer));
-    });
+    absl::Status status =
+        Repeat(absl::StrCat("asking ", options_.name, " which blobs it lacks"), [&] {
+          grpc::ClientContext context;
+          SetDeadline(absl::Now() + options_.call_deadline, &context);
+          answer.Clear();
+          const grpc::Status ended = cas_->FindMissingBlobs(&context, request, &answer);
+          return FromServer(ended.error_code(), ended.error_message());
+        });
     if (!status.ok()) return status;
     for (const auto& proto : answer.missing_blob_digests()) {
       absl::StatusOr<Digest> digest = FromProto(proto);
       if (!digest.ok()) {
         return absl::InternalError(
-            absl::StrCat("the blob service answered nonsense: ", digest.status().message()));
+            absl::StrCat(options_.name, " answered nonsense: ", digest.status().message()));
       }
       missing.push_back(*std::move(digest));
     }
@@ -133,93 +179,123 @@ absl::StatusOr<std::vector<Digest>> CasClient::Calls::FindMissing(
 }
 
 absl::Status CasClient::Calls::BatchUpdate(absl::Span<const Digest> digests, const Fill& fill) {
-  using Request = reapi::BatchUpdateBlobsRequest;
-  BatchMessage message;
-  if (!options_.instance.empty()) {
-    message.AppendField(Request::kInstanceNameFieldNumber, options_.instance);
-  }
+  reapi::BatchUpdateBlobsRequest request;
+  request.set_instance_name(options_.instance);
   for (size_t i = 0; i < digests.size(); ++i) {
-    const std::string digest = ToProto(digests[i]).SerializeAsString();
-    const size_t size_bytes = static_cast<size_t>(digests[i].size_bytes);
-    message.BeginField(
-        Request::kRequestsFieldNumber,
-        BatchMessage::SizeOfField(Request::Request::kDigestFieldNumber, digest.size()) +
-            BatchMessage::SizeOfField(Request::Request::kDataFieldNumber, size_bytes));
-    message.AppendField(Request::Request::kDigestFieldNumber, digest);
-    message.BeginField(Request::Request::kDataFieldNumber, size_bytes);
-    if (absl::Status status = fill(i, message.Extend(size_bytes)); !status.ok()) return status;
+    auto* part = request.add_requests();
+    *part->mutable_digest() = ToProto(digests[i]);
+    std::string* const data = part->mutable_data();
+    data->resize(static_cast<size_t>(digests[i].size_bytes));
+    if (absl::Status status = fill(i, data->data()); !status.ok()) return status;
   }
-  const grpc::ByteBuffer request = message.Take();
-  const grpc::internal::RpcMethod method(
-      "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchUpdateBlobs",
-      grpc::internal::RpcMethod::NORMAL_RPC);
-  return Repeat("uploading a batch of blobs", [&]() -> absl::Status {
+  const auto attempt = [&]() -> absl::Status {
     grpc::ClientContext context;
     SetDeadline(absl::Now() + options_.call_deadline, &context);
     reapi::BatchUpdateBlobsResponse answer;
-    // As the stub does it, but for the request, which is bytes already.
-    absl::Status status = FromGrpc(
-        grpc::internal::BlockingUnaryCall<grpc::ByteBuffer, reapi::BatchUpdateBlobsResponse,
-                                          grpc::ByteBuffer, grpc::protobuf::MessageLite>(
-            channel_.get(), method, &context, request, &answer));
-    if (!status.ok()) return status;
-    if (answer.responses_size() != static_cast<int>(digests.size())) {
-      return absl::InternalError(absl::StrCat("the blob service answered for ",
-                                              answer.responses_size(), " of ", digests.size(),
-                                              " blobs"));
-    }
+    const grpc::Status ended = cas_->BatchUpdateBlobs(&context, request, &answer);
+    if (!ended.ok()) return FromServer(ended.error_code(), ended.error_message());
+    absl::flat_hash_map<Digest, absl::Status> answers;
     for (const auto& response : answer.responses()) {
-      if (response.status().code() != 0) {
-        return BlobStatus(Digest{response.digest().hash(), response.digest().size_bytes()},
-                          response.status());
-      }
+      const Digest digest = DigestIn(response.digest());
+      answers[digest] = BlobStatus(digest, response.status());
     }
-    return absl::OkStatus();
-  });
+    return KeepUnstored(answers, &request);
+  };
+  absl::Status status =
+      Repeat(absl::StrCat("uploading a batch of blobs to ", options_.name), attempt);
+  if (status.ok() || MayPass(status)) return status;
+  const absl::Status ours = CheckContent(request);
+  return ours.ok() ? status : ours;
+}
+
+absl::Status CasClient::Calls::KeepUnstored(
+    const absl::flat_hash_map<Digest, absl::Status>& answers,
+    reapi::BatchUpdateBlobsRequest* request) const {
+  absl::Status first;
+  auto* const parts = request->mutable_requests();
+  int kept = 0;
+  for (int i = 0; i < parts->size(); ++i) {
+    const Digest digest = DigestIn((*parts)[i].digest());
+    const auto found = answers.find(digest);
+    if (found == answers.end()) {
+      return absl::InternalError(
+          absl::StrCat(options_.name, " did not answer for blob ", digest.ToString()));
+    }
+    if (IsStored(found->second)) continue;
+    // What is final counts more than what may pass.
+    if (first.ok() || (MayPass(first) && !MayPass(found->second))) first = found->second;
+    parts->SwapElements(kept++, i);
+  }
+  parts->DeleteSubrange(kept, parts->size() - kept);
+  return first;
 }
 
 absl::StatusOr<std::vector<std::string>> CasClient::Calls::BatchRead(
     absl::Span<const Digest> digests) {
-  reapi::BatchReadBlobsRequest request;
-  request.set_instance_name(options_.instance);
-  for (const Digest& digest : digests) *request.add_digests() = ToProto(digest);
-  reapi::BatchReadBlobsResponse answer;
-  absl::Status status = Repeat("reading a batch of blobs", [&] {
+  absl::flat_hash_map<Digest, std::string> read;
+  const auto attempt = [&]() -> absl::Status {
+    reapi::BatchReadBlobsRequest request;
+    request.set_instance_name(options_.instance);
+    for (const Digest& digest : digests) {
+      if (!read.contains(digest)) *request.add_digests() = ToProto(digest);
+    }
     grpc::ClientContext context;
     SetDeadline(absl::Now() + options_.call_deadline, &context);
-    answer.Clear();
-    return FromGrpc(cas_->BatchReadBlobs(&context, request, &answer));
-  });
+    reapi::BatchReadBlobsResponse answer;
+    const grpc::Status ended = cas_->BatchReadBlobs(&context, request, &answer);
+    if (!ended.ok()) return FromServer(ended.error_code(), ended.error_message());
+    absl::Status first;
+    for (auto& response : *answer.mutable_responses()) {
+      const Digest digest = DigestIn(response.digest());
+      absl::Status status = BlobStatus(digest, response.status());
+      if (status.ok() && DigestOf(response.data()) != digest) {
+        status = absl::DataLossError(
+            absl::StrCat("blob ", digest.ToString(), ": ", options_.name, " sent wrong bytes"));
+      }
+      if (status.ok()) {
+        read[digest] = std::move(*response.mutable_data());
+      } else if (first.ok() || (MayPass(first) && !MayPass(status))) {
+        first = std::move(status);
+      }
+    }
+    if (!first.ok()) return first;
+    for (const reapi::Digest& proto : request.digests()) {
+      if (!read.contains(DigestIn(proto))) {
+        return absl::InternalError(
+            absl::StrCat(options_.name, " did not answer for blob ", DigestIn(proto).ToString()));
+      }
+    }
+    return absl::OkStatus();
+  };
+  absl::Status status =
+      Repeat(absl::StrCat("reading a batch of blobs from ", options_.name), attempt);
   if (!status.ok()) return status;
-
-  absl::flat_hash_map<Digest, reapi::BatchReadBlobsResponse::Response*> by_digest;
-  for (auto& response : *answer.mutable_responses()) {
-    by_digest[Digest{response.digest().hash(), response.digest().size_bytes()}] = &response;
-  }
   std::vector<std::string> blobs;
   blobs.reserve(digests.size());
-  for (const Digest& digest : digests) {
-    const auto found = by_digest.find(digest);
-    if (found == by_digest.end()) {
-      return absl::InternalError(
-          absl::StrCat("the blob service did not answer for blob ", digest.ToString()));
-    }
-    if (found->second->status().code() != 0) return BlobStatus(digest, found->second->status());
-    if (DigestOf(found->second->data()) != digest) {
-      return absl::DataLossError(
-          absl::StrCat("blob ", digest.ToString(), ": the blob service sent wrong bytes"));
-    }
-    blobs.push_back(std::move(*found->second->mutable_data()));
-  }
+  for (const Digest& digest : digests) blobs.push_back(std::move(read[digest]));
   return blobs;
 }
 
 absl::Status CasClient::Calls::StreamWrite(const Digest& digest, const OpenPieces& open) {
-  return Repeat(absl::StrCat("uploading blob ", digest.ToString()), [&]() -> absl::Status {
-    absl::StatusOr<Pieces> pieces = open();
-    if (!pieces.ok()) return pieces.status();
-    return WriteOnce(digest, *pieces);
-  });
+  absl::Status status =
+      Repeat(absl::StrCat("uploading blob ", digest.ToString(), " to ", options_.name),
+             [&]() -> absl::Status {
+               absl::StatusOr<Pieces> pieces = open();
+               if (!pieces.ok()) return pieces.status();
+               return WriteOnce(digest, *pieces);
+             });
+  if (status.ok() || MayPass(status) || absl::IsInvalidArgument(status)) return status;
+  // As in CheckContent.
+  absl::StatusOr<Pieces> pieces = open();
+  if (!pieces.ok()) return status;
+  Hasher hasher;
+  while (true) {
+    absl::StatusOr<absl::string_view> piece = (*pieces)();
+    if (!piece.ok()) return status;
+    if (piece->empty()) break;
+    hasher.Update(*piece);
+  }
+  return hasher.Finish() == digest ? status : NotWhatItSays(digest);
 }
 
 absl::Status CasClient::Calls::WriteOnce(const Digest& digest, Pieces& pieces) {
@@ -234,10 +310,11 @@ absl::Status CasClient::Calls::WriteOnce(const Digest& digest, Pieces& pieces) {
   bool open = true;
   while (open && !request.finish_write()) {
     absl::StatusOr<absl::string_view> piece = pieces();
-    if (piece.ok() && offset + static_cast<int64_t>(piece->size()) > digest.size_bytes) {
+    if (piece.ok() && (offset + static_cast<int64_t>(piece->size()) > digest.size_bytes ||
+                       (piece->empty() && offset < digest.size_bytes))) {
       piece = absl::InvalidArgumentError(
-          "the content is longer than its digest says; did the "
-          "file change while it was uploaded?");
+          "the content has another size than its digest says; did the file change while it was "
+          "uploaded?");
     }
     if (!piece.ok()) {
       context.TryCancel();
@@ -253,9 +330,12 @@ absl::Status CasClient::Calls::WriteOnce(const Digest& digest, Pieces& pieces) {
     request.clear_resource_name();
   }
   if (open) writer->WritesDone();
-  if (absl::Status status = FromGrpc(writer->Finish()); !status.ok()) return status;
+  const grpc::Status ended = writer->Finish();
+  if (absl::Status status = FromServer(ended.error_code(), ended.error_message()); !status.ok()) {
+    return IsStored(status) ? absl::OkStatus() : status;
+  }
   if (answer.committed_size() != digest.size_bytes) {
-    return absl::InternalError(absl::StrCat("the blob service committed ", answer.committed_size(),
+    return absl::InternalError(absl::StrCat(options_.name, " committed ", answer.committed_size(),
                                             " of ", digest.size_bytes, " bytes"));
   }
   return absl::OkStatus();
@@ -263,12 +343,13 @@ absl::Status CasClient::Calls::WriteOnce(const Digest& digest, Pieces& pieces) {
 
 absl::Status CasClient::Calls::StreamRead(const Digest& digest, const Sink& sink) {
   Hasher hasher;
-  absl::Status status = Repeat(absl::StrCat("reading blob ", digest.ToString()),
-                               [&] { return ReadOnce(digest, &hasher, sink); });
+  absl::Status status =
+      Repeat(absl::StrCat("reading blob ", digest.ToString(), " from ", options_.name),
+             [&] { return ReadOnce(digest, &hasher, sink); });
   if (!status.ok()) return status;
   if (hasher.Finish() != digest) {
     return absl::DataLossError(
-        absl::StrCat("blob ", digest.ToString(), ": the blob service sent wrong bytes"));
+        absl::StrCat("blob ", digest.ToString(), ": ", options_.name, " sent wrong bytes"));
   }
   return absl::OkStatus();
 }
@@ -280,13 +361,14 @@ absl::Status CasClient::Calls::ReadOnce(const Digest& digest, Hasher* hasher, co
   google::bytestream::ReadRequest request;
   request.set_resource_name(
       absl::StrCat(ResourcePrefix(), "blobs/", digest.hash, "/", digest.size_bytes));
-  request.set_read_offset(hasher->size_bytes());
+  const int64_t begin = hasher->size_bytes();
+  request.set_read_offset(begin);
   const auto reader = stream_->Read(&context, request);
   google::bytestream::ReadResponse response;
   absl::Status refused;
   while (refused.ok() && reader->Read(&response)) {
     if (hasher->size_bytes() + static_cast<int64_t>(response.data().size()) > digest.size_bytes) {
-      refused = absl::DataLossError("the blob service sent too many bytes");
+      refused = absl::DataLossError("it sent too many bytes");
     } else {
       hasher->Update(response.data());
       refused = sink(response.data());
@@ -297,12 +379,14 @@ absl::Status CasClient::Calls::ReadOnce(const Digest& digest, Hasher* hasher, co
     reader->Finish().IgnoreError();  // Ours is the reason.
     return refused;
   }
-  if (absl::Status status = FromGrpc(reader->Finish()); !status.ok()) return status;
-  if (hasher->size_bytes() != digest.size_bytes) {
-    return absl::DataLossError(absl::StrCat("the blob service ended after ", hasher->size_bytes(),
-                                            " of ", digest.size_bytes, " bytes"));
-  }
-  return absl::OkStatus();
+  const grpc::Status ended = reader->Finish();
+  if (!ended.ok()) return FromServer(ended.error_code(), ended.error_message());
+  if (hasher->size_bytes() == digest.size_bytes) return absl::OkStatus();
+  const std::string what = absl::StrCat("the stream ended after ", hasher->size_bytes(), " of ",
+                                        digest.size_bytes, " bytes");
+  // Something on the way may have cut it; what is left can be asked for. One that adds nothing has
+  // no more.
+  return hasher->size_bytes() > begin ? absl::UnavailableError(what) : absl::DataLossError(what);
 }
 
 }  // namespace rally::blob

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -18,6 +19,7 @@
 #include "common/blob/cas_client.h"
 #include "common/blob/digest.h"
 #include "google/bytestream/bytestream.grpc.pb.h"
+#include "google/rpc/status.pb.h"
 
 namespace rally::blob {
 
@@ -35,6 +37,10 @@ class CasClient::Calls {
 
   const Options& options() const { return options_; }
 
+  // Once, without repetition.
+  absl::StatusOr<build::bazel::remote::execution::v2::ServerCapabilities> AskCapabilities(
+      absl::Time deadline);
+
   // The smaller of our own limit and the server's, which is asked until it has answered once.
   int64_t BatchLimit();
 
@@ -50,13 +56,19 @@ class CasClient::Calls {
 
  private:
   absl::Status Repeat(absl::string_view what, const std::function<absl::Status()>& attempt) const;
+  // What a server said, with words of our own where it has none.
+  absl::Status FromServer(int code, absl::string_view message) const;
+  absl::Status BlobStatus(const Digest& digest, const google::rpc::Status& status) const;
+  // Leaves in the request what was not stored, and returns why: a final reason if there is one.
+  absl::Status KeepUnstored(
+      const absl::flat_hash_map<Digest, absl::Status>& answers,
+      build::bazel::remote::execution::v2::BatchUpdateBlobsRequest* request) const;
   absl::Status WriteOnce(const Digest& digest, Pieces& pieces);
   absl::Status ReadOnce(const Digest& digest, Hasher* hasher, const Sink& sink);
   std::string ResourcePrefix() const;
   absl::Time StreamDeadline(const Digest& digest) const;
 
   const Options options_;
-  const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<build::bazel::remote::execution::v2::ContentAddressableStorage::Stub> cas_;
   const std::unique_ptr<build::bazel::remote::execution::v2::Capabilities::Stub> capabilities_;
   const std::unique_ptr<google::bytestream::ByteStream::Stub> stream_;

@@ -13,18 +13,23 @@
 namespace rally::blob {
 
 // A store behind gRPC, reached with the portable core of the Remote Execution API only:
-// FindMissingBlobs, BatchUpdateBlobs, BatchReadBlobs, ByteStream Read and Write. It does not
-// compress, and does not remember which blobs the server has.
+// FindMissingBlobs, BatchUpdateBlobs, BatchReadBlobs, ByteStream Read and Write, GetCapabilities.
+// So the server may be anybody's. It does not compress, and does not remember which blobs the
+// server has.
 //
 // Ownership: shares the channel. Threads: thread-safe.
 // Blocking: every method; each RPC has Options::call_deadline, and is repeated with growing pauses
-//   at most Options::max_attempts times when the server can't be reached. A stream's deadline grows
-//   with the blob's size.
-// Errors: as BlobStore; others than those of the table come through from the server.
+//   at most Options::max_attempts times when the server can't be reached or says to try again, and
+//   less often when it says that it's full. Of a batch only what failed so is sent again; a read
+//   goes on where it broke off. A stream's deadline grows with the blob's size.
+// Errors: as BlobStore, whatever the server's words for them; they name server and blob. Others
+//   than those of the table come through from the server.
 class CasClient : public BlobStore {
  public:
   struct Options {
     std::string instance;
+    // What messages call the server.
+    std::string name = "the blob service";
     absl::Duration call_deadline = absl::Seconds(60);
     // Added to a stream's deadline for each MiB.
     absl::Duration deadline_per_mib = absl::Seconds(1);
@@ -45,6 +50,11 @@ class CasClient : public BlobStore {
   absl::Status Upload(std::vector<BlobUpload> uploads) override;
   absl::StatusOr<std::vector<std::string>> Read(absl::Span<const Digest> digests) override;
   absl::Status ReadToFile(const Digest& digest, int fd) override;
+
+  // Whether the server answers, and can be used: it has to know SHA-256 and version 2 of the API.
+  // One that can't be reached is tried until `patience` is over. Unavailable, naming it, then;
+  // FailedPrecondition when it's no such server.
+  absl::Status CheckServer(absl::Duration patience);
 
  private:
   class Calls;  // cas_calls.h

@@ -94,6 +94,35 @@ absl::StatusOr<Pem> ReadAll(const TlsFiles& files) {
   return Pem{*std::move(certificate), *std::move(key), *std::move(ca)};
 }
 
+// What is empty gRPC replaces: the authorities by the system's, the certificate by none.
+std::shared_ptr<grpc::ChannelCredentials> ClientCredentials(Pem pem) {
+  grpc::SslCredentialsOptions options;
+  options.pem_cert_chain = std::move(pem.certificate);
+  options.pem_private_key = std::move(pem.key);
+  options.pem_root_certs = std::move(pem.ca);
+  return grpc::SslCredentials(options);
+}
+
+std::shared_ptr<grpc::Channel> Connect(const std::string& address,
+                                       const std::shared_ptr<grpc::ChannelCredentials>& credentials,
+                                       Connection connection) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kMinReconnectMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kHandshakeTimeoutMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectMs);
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  if (connection == Connection::kOwn) {
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  }
+  // A build host's proxy variables are for the steps' downloads, not for its own fleet.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  KeepAttendingToSockets();
+  return grpc::CreateCustomChannel(address, credentials, arguments);
+}
+
 }  // namespace
 
 absl::Status CheckAddress(absl::string_view address) {
@@ -162,33 +191,36 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial(const std::string& address,
                                                     const Security& security,
                                                     Connection connection) {
   if (absl::Status status = CheckSecurity(security, address); !status.ok()) return status;
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kMinReconnectMs);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kHandshakeTimeoutMs);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectMs);
-  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  if (connection == Connection::kOwn) {
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  if (security.insecure) return Connect(address, grpc::InsecureChannelCredentials(), connection);
+  auto pem = ReadAll(security.tls);
+  if (!pem.ok()) return pem.status();
+  return Connect(address, ClientCredentials(*std::move(pem)), connection);
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> DialForeign(const std::string& address, bool use_tls,
+                                                           const TlsFiles& tls,
+                                                           Connection connection) {
+  if (absl::Status status = CheckAddress(address); !status.ok()) return status;
+  if (!use_tls) {
+    if (!IsLocalAddress(address)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "plaintext to ", address,
+          " is refused: it is allowed only to loopback addresses and unix sockets; use TLS"));
+    }
+    return Connect(address, grpc::InsecureChannelCredentials(), connection);
   }
-  // A build host's proxy variables are for the steps' downloads, not for its own fleet.
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  std::shared_ptr<grpc::ChannelCredentials> credentials;
-  if (security.insecure) {
-    credentials = grpc::InsecureChannelCredentials();
-  } else {
-    auto pem = ReadAll(security.tls);
-    if (!pem.ok()) return pem.status();
-    grpc::SslCredentialsOptions options;
-    options.pem_cert_chain = std::move(pem->certificate);
-    options.pem_private_key = std::move(pem->key);
-    options.pem_root_certs = std::move(pem->ca);
-    credentials = grpc::SslCredentials(options);
+  Pem pem;
+  if (!tls.ca.empty()) {
+    auto ca = ReadPem(tls.ca, "certificate authority (--tls-ca)");
+    if (!ca.ok()) return ca.status();
+    pem.ca = *std::move(ca);
   }
-  KeepAttendingToSockets();
-  return grpc::CreateCustomChannel(address, credentials, arguments);
+  if (!tls.certificate.empty()) {
+    auto all = ReadAll(tls);
+    if (!all.ok()) return all.status();
+    pem = *std::move(all);
+  }
+  return Connect(address, ClientCredentials(std::move(pem)), connection);
 }
 
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(

@@ -49,6 +49,13 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial(const std::string& address,
                                                     const Security& security,
                                                     Connection connection = Connection::kShared);
 
+// The same for a server that is none of ours and has its own rules. With TLS it must be vouched for
+// by `tls.ca`, or by the system's authorities if that is empty, and is shown a certificate only if
+// there is one. Without it must be local: kInvalidArgument otherwise.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> DialForeign(const std::string& address, bool use_tls,
+                                                           const TlsFiles& tls,
+                                                           Connection connection);
+
 // For ServerBuilder::AddListeningPort.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
     const Security& security, absl::string_view address);

@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/blob/digest_proto.h"
+#include "common/blob/instance_name.h"
 #include "controller/blob/digest_function.h"
-#include "controller/blob/resource_name.h"
 #include "controller/blob/run_on_disk.h"
 
 namespace rally::cas {
@@ -17,7 +17,8 @@ namespace reapi = build::bazel::remote::execution::v2;
 
 template <typename Request>
 absl::StatusOr<blob::Digest> CheckCall(const Request& request, DigestFunctionField field) {
-  if (absl::Status status = CheckInstanceName(request.instance_name()); !status.ok()) return status;
+  if (absl::Status status = blob::CheckInstanceName(request.instance_name()); !status.ok())
+    return status;
   const auto function = RequestedDigestFunction(request, field);
   if (!function.ok()) return function.status();
   return blob::FromProto(request.action_digest());

@@ -1,9 +1,9 @@
 #include "controller/blob/capabilities_service.h"
 
+#include "common/blob/instance_name.h"
 #include "common/rpc/status.h"
 #include "controller/blob/action_cache.h"
 #include "controller/blob/cas_service.h"
-#include "controller/blob/resource_name.h"
 
 namespace rally::cas {
 
@@ -13,7 +13,7 @@ grpc::ServerUnaryReactor* CapabilitiesService::GetCapabilities(
     grpc::CallbackServerContext* context, const reapi::GetCapabilitiesRequest* request,
     reapi::ServerCapabilities* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  if (absl::Status status = CheckInstanceName(request->instance_name()); !status.ok()) {
+  if (absl::Status status = blob::CheckInstanceName(request->instance_name()); !status.ok()) {
     reactor->Finish(rpc::ToGrpc(status));
     return reactor;
   }

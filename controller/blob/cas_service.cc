@@ -9,8 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/blob/batch_message.h"
 #include "common/blob/digest_proto.h"
+#include "common/blob/instance_name.h"
 #include "controller/blob/digest_function.h"
-#include "controller/blob/resource_name.h"
 #include "controller/blob/run_on_disk.h"
 #include "controller/blob/tree_stream.h"
 #include "controller/blob/zstd_codec.h"
@@ -137,7 +137,7 @@ void AppendCompressedBlob(DiskStore& store, const reapi::Digest& proto,
 
 absl::Status CheckCall(const google::protobuf::Message& request, absl::string_view instance,
                        DigestFunctionField field) {
-  if (absl::Status status = CheckInstanceName(instance); !status.ok()) return status;
+  if (absl::Status status = blob::CheckInstanceName(instance); !status.ok()) return status;
   return RequestedDigestFunction(request, field).status();
 }
 

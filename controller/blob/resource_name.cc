@@ -1,7 +1,6 @@
 #include "controller/blob/resource_name.h"
 
 #include <algorithm>
-#include <array>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -10,22 +9,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/blob/instance_name.h"
 
 namespace rally::cas {
 namespace {
 
 constexpr size_t kMaxNameBytes = 4096;
-constexpr size_t kMaxInstanceBytes = 1024;
 constexpr size_t kMaxShownBytes = 200;
-
-// Words that end the instance name, which for that reason can't contain them.
-constexpr std::array<absl::string_view, 7> kKeywords = {
-    "blobs",      "uploads",      "actions",         "actionResults",
-    "operations", "capabilities", "compressed-blobs"};
-
-bool IsKeyword(absl::string_view segment) {
-  return std::find(kKeywords.begin(), kKeywords.end(), segment) != kKeywords.end();
-}
 
 using Segments = std::vector<absl::string_view>;
 
@@ -38,7 +28,7 @@ absl::Status Malformed(absl::string_view name, absl::string_view why) {
 absl::StatusOr<Segments> SplitOffInstance(absl::string_view name, std::string* instance) {
   if (name.size() > kMaxNameBytes) return Malformed(name, "too long");
   Segments segments = absl::StrSplit(name, '/');
-  const auto keyword = std::find_if(segments.begin(), segments.end(), IsKeyword);
+  const auto keyword = std::find_if(segments.begin(), segments.end(), blob::IsReservedSegment);
   if (keyword == segments.end()) return Malformed(name, "it names no blob");
   if (std::find(segments.begin(), keyword, "") != keyword) {
     return Malformed(name, "the instance has an empty segment");
@@ -78,20 +68,6 @@ absl::StatusOr<ResourceName> ParseBlobPart(absl::string_view name,
 }
 
 }  // namespace
-
-absl::Status CheckInstanceName(absl::string_view instance) {
-  const auto refuse = [&](absl::string_view why) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "instance name '", absl::CHexEscape(instance.substr(0, kMaxShownBytes)), "': ", why));
-  };
-  if (instance.empty()) return absl::OkStatus();
-  if (instance.size() > kMaxInstanceBytes) return refuse("too long");
-  for (absl::string_view segment : absl::StrSplit(instance, '/')) {
-    if (segment.empty()) return refuse("it has an empty segment");
-    if (IsKeyword(segment)) return refuse(absl::StrCat("'", segment, "' can't be part of it"));
-  }
-  return absl::OkStatus();
-}
 
 absl::StatusOr<ResourceName> ParseReadName(absl::string_view name) {
   std::string instance;

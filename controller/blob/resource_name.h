@@ -10,10 +10,6 @@
 
 namespace rally::cas {
 
-// InvalidArgument, saying why, unless calls may carry it: segments that are not empty and not one
-// of the words that follow an instance in resource names. "" is a name as well.
-absl::Status CheckInstanceName(absl::string_view instance);
-
 // What a ByteStream resource name means.
 struct ResourceName {
   std::string instance;  // May contain '/'; may be empty.

@@ -1,9 +1,9 @@
 #include "controller/blob/tree_stream.h"
 
 #include "common/blob/digest_proto.h"
+#include "common/blob/instance_name.h"
 #include "common/rpc/status.h"
 #include "controller/blob/digest_function.h"
-#include "controller/blob/resource_name.h"
 
 namespace rally::cas {
 
@@ -25,7 +25,7 @@ TreeStream::TreeStream(DiskStore* store, controller::WorkerPool* threads, Stream
 }
 
 absl::Status TreeStream::Begin() {
-  absl::Status status = CheckInstanceName(request_->instance_name());
+  absl::Status status = blob::CheckInstanceName(request_->instance_name());
   if (!status.ok()) return status;
   const auto function = RequestedDigestFunction(*request_, DigestFunctionField::kGetTree);
   if (!function.ok()) return function.status();
