@@ -20,6 +20,7 @@
 #include "agent/space_watch.h"
 #include "agent/step_clock.h"
 #include "agent/workspace/workspace_store.h"
+#include "common/blob/blob_endpoint.h"
 #include "common/blob/cas_client.h"
 #include "common/boot_id.h"
 #include "common/rpc/channel.h"
@@ -59,7 +60,7 @@ struct Agent::Parts {
   std::unique_ptr<Journal> journal;
   std::unique_ptr<runtime::ContainerRuntime> runtime;
   std::shared_ptr<grpc::Channel> control_channel;
-  std::shared_ptr<grpc::Channel> bulk_channel;  // Logs and blobs.
+  std::shared_ptr<grpc::Channel> bulk_channel;  // Logs, and blobs that are the controller's.
   std::unique_ptr<blob::BlobStore> blobs;
   std::unique_ptr<workspace::WorkspaceStore> workspaces;
   std::unique_ptr<logs::KeeperClient> keeper;
@@ -111,7 +112,18 @@ absl::Status Agent::Parts::OpenRemote() {
   auto bulk = rpc::Dial(options.controller, options.security, rpc::Connection::kOwn);
   if (!bulk.ok()) return bulk.status();
   bulk_channel = *std::move(bulk);
-  blobs = std::make_unique<blob::CasClient>(bulk_channel, blob::CasClient::Options());
+  if (options.blob_endpoint.empty()) {
+    blobs = std::make_unique<blob::CasClient>(bulk_channel, blob::CasClient::Options());
+  } else {
+    auto endpoint = blob::ParseBlobEndpoint(options.blob_endpoint);
+    if (!endpoint.ok()) return endpoint.status();
+    // Like the controller it may be away now, and asked in vain until it's back.
+    auto channel = blob::DialBlobEndpoint(*endpoint, options.security.tls);
+    if (!channel.ok()) return channel.status();
+    blobs =
+        std::make_unique<blob::CasClient>(*std::move(channel), blob::ClientOptionsFor(*endpoint));
+    LOG(INFO) << "blobs are in " << endpoint->url;
+  }
 
   workspace::WorkspaceStore::Options store;
   store.directory = data->workspaces();

@@ -184,9 +184,13 @@ void Attempt::Capture(const runtime::ContainerExit& exit, v1::Result* result) {
   const int64_t begin = BootNanos();
   absl::StatusOr<workspace::WorkspaceStore::CaptureResult> captured;
   for (int tries = 0;; ++tries) {
-    captured = tools_.workspaces->Capture(name_, absl::Now() + tools_.limits.capture_bound);
-    // However long the controller is away, what the step made isn't given up.
-    if (captured.ok() || !IsTransient(captured.status()) || !Pause(tries)) break;
+    const absl::Time deadline = absl::Now() + tools_.limits.capture_bound;
+    captured = tools_.workspaces->Capture(name_, deadline);
+    // A blob store that hangs ends single calls, long before the time for all is over.
+    const bool may_pass = IsTransient(captured.status()) ||
+                          (absl::IsDeadlineExceeded(captured.status()) && absl::Now() < deadline);
+    // However long the controller or the store is away, what the step made isn't given up.
+    if (captured.ok() || !may_pass || !Pause(tries)) break;
     LOG_IF(WARNING, tries == 0) << LogPrefix(key_) << "capturing: " << captured.status();
   }
   *result->mutable_capturing() = SinceBootTime(begin);

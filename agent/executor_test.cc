@@ -346,6 +346,16 @@ TEST(ExecutorTest, MountingAndCapturingWaitForAControllerThatIsAway) {
   EXPECT_EQ(rig.workspaces().CallCount("Capture"), 6);
 }
 
+TEST(ExecutorTest, AStoreThatHangsDoesNotCostWhatTheStepMade) {
+  ExecutorRig rig;
+  rig.workspaces().FailNext("Capture", absl::DeadlineExceededError("the call took too long"), 2);
+  rig.Run(0);
+  rig.host().End(kName, 0);
+  const v1::Result result = rig.Await(v1::AgentMessage::kResult).result();
+  EXPECT_EQ(result.kind(), v1::END_KIND_EXITED);
+  EXPECT_EQ(rig.workspaces().CallCount("Capture"), 3);
+}
+
 TEST(ExecutorTest, AFailedCaptureIsAnErrorThatNamesTheExitCode) {
   ExecutorRig rig;
   rig.workspaces().FailNext("Capture", absl::ResourceExhaustedError("too many entries"));

@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/blob/blob_endpoint.h"
 #include "common/flags/flags.h"
 #include "common/version.h"
 
@@ -75,6 +76,9 @@ void Declare(CLI::App* app, Options* options, Raw* raw, bool* check_config) {
       ->configurable(false);
   app->add_option("--data", options->data, "directory of the agent's own")->capture_default_str();
   app->add_option("--controller", options->controller, "host:port or unix:PATH");
+  app->add_option("--blob-endpoint", options->blob_endpoint,
+                  "a store of the Remote Execution API to keep blobs in instead of the "
+                  "controller: grpc[s]://HOST:PORT[/INSTANCE] or unix:PATH");
   app->add_option("--containerd", options->containerd, "containerd's socket")
       ->capture_default_str();
   app->add_option("--namespace", options->containerd_namespace,
@@ -189,6 +193,10 @@ absl::Status Complete(Options* options) {
   if (absl::Status status = rpc::CheckSecurity(options->security, options->controller);
       !status.ok()) {
     return absl::Status(status.code(), absl::StrCat("--controller: ", status.message()));
+  }
+  if (!options->blob_endpoint.empty()) {
+    const absl::Status valid = blob::ParseBlobEndpoint(options->blob_endpoint).status();
+    if (!valid.ok()) return valid;
   }
   if (options->containerd.empty()) {
     return absl::InvalidArgumentError("--containerd can't be empty: it's the path of a socket");

@@ -18,6 +18,8 @@ struct Options {
   std::string data = "/var/lib/rally/agent";
   std::string controller;  // "host:port" or "unix:PATH".
   rpc::Security security;
+  // A store elsewhere, as blob::ParseBlobEndpoint reads it. Empty: the controller's.
+  std::string blob_endpoint;
   std::string containerd = "/run/containerd/containerd.sock";
   std::string containerd_namespace = "rally";
   std::string name;  // "" = the host's.

@@ -68,6 +68,8 @@ TEST(OptionsTest, EveryFlag) {
                      "zone=a=b",
                      "--kill-grace",
                      "1m30s",
+                     "--blob-endpoint",
+                     "grpcs://cache.example:9092/main",
                      "--check-config"});
   ASSERT_EQ(line.status(), absl::OkStatus());
   const Options& options = line->options;
@@ -84,6 +86,7 @@ TEST(OptionsTest, EveryFlag) {
   EXPECT_EQ(options.workspace_bytes, int64_t{200} << 30);
   EXPECT_EQ(options.workspace_keep_free_percent, 12);
   EXPECT_EQ(options.kill_grace, absl::Seconds(90));
+  EXPECT_EQ(options.blob_endpoint, "grpcs://cache.example:9092/main");
   EXPECT_THAT(options.labels, UnorderedElementsAre(Pair("arch", "amd64"), Pair("zone", "a=b")));
 }
 
@@ -130,6 +133,8 @@ TEST(OptionsTest, MistakesAreNamed) {
       {{"--namespace", "ends_"}, "--namespace"},
       {{"--kill-grace", "10"}, "write \"10s\""},
       {{"--kill-grace", "2h"}, "--kill-grace"},
+      {{"--blob-endpoint", "cache:9092"}, "grpc[s]://HOST:PORT"},
+      {{"--blob-endpoint", "grpc://cache.example:9092"}, "use grpcs://"},
       {{"--nonsense"}, "--nonsense"},
   };
   for (const auto& [flags, message] : rows) {

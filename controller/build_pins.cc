@@ -15,6 +15,7 @@ namespace {
 using cas::BlobKey;
 
 constexpr absl::Duration kRetryInterval = absl::Seconds(30);
+constexpr size_t kTouchedAtOnce = 10'000;
 constexpr absl::Duration kLongestSleep = absl::Hours(1);
 
 absl::Duration BootTime() {
@@ -30,6 +31,7 @@ BuildPins::BuildPins(Parts parts)
         if (!parts.clock) parts.clock = BootTime;
         return std::move(parts);
       }()),
+      touch_at_(parts_.clock() + parts_.touch_interval),
       thread_([this] { Run(); }) {}
 
 BuildPins::~BuildPins() {
@@ -68,6 +70,11 @@ void BuildPins::AwaitIdle() {
   mutex_.Await(absl::Condition(&is_idle));
 }
 
+bool BuildPins::IsStopping() {
+  absl::MutexLock lock(&mutex_);
+  return stopping_;
+}
+
 void BuildPins::Run() {
   while (true) {
     std::deque<Item> items;
@@ -84,13 +91,14 @@ void BuildPins::Run() {
     for (const Item& item : items) Handle(item);
     ReleaseDue();
     if (retry_at_ <= parts_.clock()) RetryUnread();
+    if (touch_at_ <= parts_.clock()) TouchAll();
     absl::MutexLock lock(&mutex_);
     handled_ += static_cast<int64_t>(items.size());
   }
 }
 
 absl::Duration BuildPins::NextDue() const {
-  absl::Duration due = retry_at_;
+  absl::Duration due = std::min(retry_at_, touch_at_);
   for (const auto& [build_id, release_at] : release_at_) due = std::min(due, release_at);
   return due;
 }
@@ -120,11 +128,16 @@ void BuildPins::Add(const std::string& build_id, const BlobKey& tree) {
 // As far as directories aren't known.
 cas::PinnedTrees::Directories BuildPins::Walk(std::vector<BlobKey> todo) {
   cas::PinnedTrees::Directories read;
-  while (!todo.empty()) {
+  while (!todo.empty() && !IsStopping()) {
     const BlobKey directory = todo.back();
     todo.pop_back();
     if (read.contains(directory) || trees_.Knows(directory)) continue;
     auto outline = parts_.directories->Read(directory);
+    if (absl::IsUnavailable(outline.status()) || absl::IsDeadlineExceeded(outline.status())) {
+      // The others would fail alike, each after its time: all of them later.
+      LOG(WARNING) << "reading the trees of live builds: " << outline.status().message();
+      return read;
+    }
     if (!outline.ok()) {
       LOG(ERROR) << "a live build needs a directory that can't be read: " << outline.status();
       continue;
@@ -154,6 +167,29 @@ void BuildPins::RetryUnread() {
   if (unread.empty()) return;
   parts_.pin(trees_.Learn(Walk(std::move(unread))));
   if (!trees_.Unread().empty()) retry_at_ = parts_.clock() + kRetryInterval;
+}
+
+void BuildPins::TouchAll() {
+  touch_at_ = parts_.clock() + parts_.touch_interval;
+  const std::vector<BlobKey> blobs = trees_.Blobs();
+  size_t gone = 0;
+  std::string example;
+  for (size_t begin = 0; begin < blobs.size(); begin += kTouchedAtOnce) {
+    if (IsStopping()) return;
+    std::vector<blob::Digest> part;
+    for (const BlobKey& key : absl::MakeConstSpan(blobs).subspan(begin, kTouchedAtOnce)) {
+      part.push_back(key.ToDigest());
+    }
+    const auto missing = parts_.touch(part);
+    if (!missing.ok()) {
+      LOG(WARNING) << "can't ask for the blobs of live builds: " << missing.status().message();
+      return;
+    }
+    if (gone == 0 && !missing->empty()) example = missing->front().ToString();
+    gone += missing->size();
+  }
+  LOG_IF(WARNING, gone > 0) << "the blob store lost " << gone
+                            << " blobs that live builds may need, such as " << example;
 }
 
 }  // namespace rally::controller

@@ -8,8 +8,10 @@
 #include <string>
 #include <thread>
 #include <variant>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
@@ -38,6 +40,10 @@ class BuildPins {
     std::function<void(absl::Span<const cas::BlobKey>)> unpin;
     // Called once, when all that was needed before Restored is pinned.
     std::function<void()> on_restored;
+    // Where pins don't hold: asks for blobs, which makes them stay, and says which are gone. Called
+    // with all that is pinned, in parts, every `touch_interval`.
+    std::function<absl::StatusOr<std::vector<blob::Digest>>(absl::Span<const blob::Digest>)> touch;
+    absl::Duration touch_interval = absl::InfiniteDuration();
     // How long the trees of a build stay after its end.
     absl::Duration keep_after_end = absl::Minutes(10);
     // For tests; it must not go back. Empty: the boot clock.
@@ -73,10 +79,12 @@ class BuildPins {
 
   void Post(Item item) ABSL_LOCKS_EXCLUDED(mutex_);
   void Run() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool IsStopping() ABSL_LOCKS_EXCLUDED(mutex_);
   void Handle(const Item& item);
   void Add(const std::string& build_id, const cas::BlobKey& tree);
   void ReleaseDue();
   void RetryUnread();
+  void TouchAll();
   cas::PinnedTrees::Directories Walk(std::vector<cas::BlobKey> todo);
   absl::Duration NextDue() const;
 
@@ -87,6 +95,7 @@ class BuildPins {
   std::map<std::string, std::set<cas::BlobKey>> trees_of_builds_;
   std::map<std::string, absl::Duration> release_at_;
   absl::Duration retry_at_ = absl::InfiniteDuration();
+  absl::Duration touch_at_;
 
   absl::Mutex mutex_;
   std::deque<Item> queue_ ABSL_GUARDED_BY(mutex_);

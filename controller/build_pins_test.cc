@@ -27,6 +27,7 @@ namespace fs = std::filesystem;
 using blob::Digest;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAreArray;
 
 // A store and pins whose time is the test's.
 class BuildPinsTest : public ::testing::Test {
@@ -70,6 +71,12 @@ class BuildPinsTest : public ::testing::Test {
     parts.on_restored = [this] { store_->AllowEviction(); };
     parts.keep_after_end = absl::Minutes(10);
     parts.clock = [this] { return absl::Seconds(seconds_.load()); };
+    parts.touch = [this](auto digests) -> absl::StatusOr<std::vector<Digest>> {
+      touched_.insert(touched_.end(), digests.begin(), digests.end());
+      if (touch_error_.ok()) return store_->FindMissing(digests);
+      return touch_error_;
+    };
+    parts.touch_interval = touch_interval_;
     pins_ = std::make_unique<BuildPins>(std::move(parts));
   }
 
@@ -113,6 +120,9 @@ class BuildPinsTest : public ::testing::Test {
   fs::path root_;
   std::atomic<int64_t> seconds_{3600};  // since the test began, about
   int flooded_ = 0;
+  absl::Duration touch_interval_ = absl::InfiniteDuration();
+  absl::Status touch_error_;
+  std::vector<Digest> touched_;  // The pins' thread's, until they are idle.
   std::unique_ptr<cas::DiskStore> store_;
   std::unique_ptr<cas::LocalBlobStore> blobs_;
   std::unique_ptr<cas::DirectoryOutlines> outlines_;
@@ -143,6 +153,31 @@ TEST_F(BuildPinsTest, ALiveBuildsTreesOutliveAFlood) {
   EXPECT_EQ(store_->pinned_blobs(), 0);
   Flood(200);
   EXPECT_EQ(store_->FindMissing(all).value().size(), all.size());
+}
+
+TEST_F(BuildPinsTest, WhatLiveBuildsNeedIsAskedForAgainAndAgain) {
+  touch_interval_ = absl::Minutes(3);
+  Open();
+  pins_->Restored();
+  std::vector<Digest> all;
+  pins_->Needs("build", PutTree({"a", "b"}, &all));
+  pins_->AwaitIdle();
+  EXPECT_THAT(touched_, IsEmpty());
+  for (const absl::Status& error :
+       {absl::OkStatus(), absl::UnavailableError("away"), absl::OkStatus()}) {
+    touch_error_ = error;
+    touched_.clear();
+    Advance(absl::Minutes(3));
+    pins_->AwaitIdle();
+    EXPECT_THAT(touched_, UnorderedElementsAreArray(all));
+  }
+  pins_->Ended("build");
+  Advance(absl::Minutes(10));
+  pins_->AwaitIdle();
+  touched_.clear();
+  Advance(absl::Minutes(3));
+  pins_->AwaitIdle();
+  EXPECT_THAT(touched_, IsEmpty()) << "its workspace isn't promised any more";
 }
 
 TEST_F(BuildPinsTest, SharedPartsStayForTheOtherBuild) {

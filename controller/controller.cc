@@ -12,27 +12,26 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/blob/blob_endpoint.h"
 #include "common/blob/directory_reader.h"
-#include "controller/blob/action_cache_store.h"
-#include "controller/blob/blob_services.h"
-#include "controller/blob/directory_outlines.h"
-#include "controller/blob/disk_store.h"
-#include "controller/blob/local_blob_store.h"
-#include "controller/blob/stored_trees.h"
+#include "controller/blob/blob_backend.h"
+#include "controller/blob/embedded_backend.h"
+#include "controller/blob/external_backend.h"
 #include "controller/blob_trace.h"
 #include "controller/build_pins.h"
 #include "controller/logs/log_store.h"
 #include "controller/loop/loop.h"
+#include "controller/patient_joiner.h"
 #include "controller/service/agent_service.h"
 #include "controller/service/build_service.h"
 #include "controller/service/build_watchers.h"
 #include "controller/service/log_service.h"
 #include "controller/store/sqlite_journal.h"
-#include "controller/tree_joiner.h"
 #include "controller/wire/build_wire.h"
 #include "controller/worker_pool.h"
 #include "glog/logging.h"
@@ -40,9 +39,10 @@
 namespace rally::controller {
 namespace {
 
-// Threads that wait for disks. Checks of submissions and joins can be long; logs and reports are
-// short and must not wait behind them.
+// Threads that wait for disks. Checks of submissions can be long; joins too, which moreover wait
+// while a store elsewhere is away; logs and reports are short and must not wait behind them.
 constexpr int kWorkers = 2;
+constexpr int kJoinWorkers = 2;
 constexpr int kLogWorkers = 2;
 constexpr int kReportWorkers = 1;
 constexpr size_t kQueuedJobs = 8192;
@@ -118,6 +118,7 @@ class Controller::Impl : public CommandSink {
   explicit Impl(const Options& options)
       : options_(options),
         workers_(kWorkers, kQueuedJobs),
+        join_workers_(kJoinWorkers, kQueuedJobs),
         log_workers_(kLogWorkers, kQueuedJobs),
         report_workers_(kReportWorkers, kQueuedJobs) {}
 
@@ -129,6 +130,8 @@ class Controller::Impl : public CommandSink {
     }
     // Jobs post to the loop, and the loop's commands become jobs: the jobs end first.
     workers_.Stop();
+    if (joiner_ != nullptr) joiner_->Stop();
+    join_workers_.Stop();
     log_workers_.Stop();
     report_workers_.Stop();
     loop_.reset();
@@ -138,38 +141,15 @@ class Controller::Impl : public CommandSink {
     auto folder = DataFolder::Open(options_.data);
     if (!folder.ok()) return folder.status();
     folder_ = *std::move(folder);
-    cas::DiskStoreOptions blob_options;
-    blob_options.limits = {options_.blob_bytes, options_.blob_files,
-                           options_.blob_keep_free_percent};
-    blob_options.grace = options_.blob_grace;
-    blob_options.await_pins = true;
-    auto blobs = cas::DiskStore::Open(options_.data + "/blobs", std::move(blob_options));
-    if (!blobs.ok()) return blobs.status();
-    disk_store_ = *std::move(blobs);
-    auto results = cas::ActionCacheStore::Open(options_.data + "/action-cache.db",
-                                               cas::ActionCacheStore::Options());
-    if (!results.ok()) return results.status();
-    action_results_ = *std::move(results);
-    blob_store_ = std::make_unique<cas::LocalBlobStore>(disk_store_.get());
-    directories_ =
-        std::make_unique<blob::CachingDirectoryReader>(blob_store_.get(), kDirectoryCacheBytes);
-    outlines_ = std::make_unique<cas::DirectoryOutlines>(blob_store_.get());
-    stored_trees_ = std::make_unique<cas::StoredTrees>(disk_store_.get(), outlines_.get());
-    BuildPins::Parts pins;
-    pins.directories = outlines_.get();
-    pins.pin = [this](auto keys) { disk_store_->Pin(keys); };
-    pins.unpin = [this](auto keys) { disk_store_->Unpin(keys); };
-    pins.on_restored = [this] { disk_store_->AllowEviction(); };
-    pins.keep_after_end = options_.keep_workspaces;
-    pins_ = std::make_unique<BuildPins>(std::move(pins));
+    if (absl::Status status = OpenBlobs(); !status.ok()) return status;
     auto logs = LogStore::Open(options_.data + "/logs");
     if (!logs.ok()) return logs.status();
     logs_ = *std::move(logs);
     AgentService::Parts agents;
     agents.logs = logs_.get();
     agents.workers = &report_workers_;
-    agents.blobs_are_durable = [this] { return disk_store_->IsSynced(); };
-    agents.sync_blobs = [this] { return disk_store_->Sync(); };
+    agents.blobs_are_durable = [this] { return blobs_->IsSynced(); };
+    agents.sync_blobs = [this] { return blobs_->Sync(); };
     agents.heartbeat = options_.heartbeat;
     agents.grace = options_.grace;
     agents_ = std::make_unique<AgentService>(std::move(agents));
@@ -197,13 +177,9 @@ class Controller::Impl : public CommandSink {
     agents_->Send(agent, command, epoch);
   }
   void Join(core::JoinTrees join) override {
-    workers_.Post([this, join = std::move(join)] {
-      core::TreeJoined joined = JoinAndStore(join, *directories_, *blob_store_);
-      if (joined.error.empty()) {
-        absl::Status synced = disk_store_->Sync();
-        if (!synced.ok()) joined.error = std::string(synced.message());
-      }
-      loop_->Post(std::move(joined));
+    join_workers_.Post([this, join = std::move(join)] {
+      auto joined = joiner_->Join(join);
+      if (joined.has_value()) loop_->Post(*std::move(joined));
     });
   }
   void Trace(core::TraceBlobs trace) override {
@@ -225,6 +201,40 @@ class Controller::Impl : public CommandSink {
   void BuildEnded(const std::string& build_id) override { pins_->Ended(build_id); }
 
  private:
+  absl::Status OpenBlobs() {
+    if (options_.blob_endpoint.empty()) {
+      cas::DiskStoreOptions disk;
+      disk.limits = {options_.blob_bytes, options_.blob_files, options_.blob_keep_free_percent};
+      disk.grace = options_.blob_grace;
+      disk.await_pins = true;
+      auto opened = cas::EmbeddedBackend::Open(options_.data, std::move(disk));
+      if (!opened.ok()) return opened.status();
+      blobs_ = *std::move(opened);
+    } else {
+      auto endpoint = blob::ParseBlobEndpoint(options_.blob_endpoint);
+      if (!endpoint.ok()) return endpoint.status();
+      auto opened =
+          cas::ExternalBackend::Open(*endpoint, options_.security.tls, options_.blob_endpoint_wait);
+      if (!opened.ok()) return opened.status();
+      blobs_ = *std::move(opened);
+      LOG(INFO) << "blobs are in " << endpoint->url;
+    }
+    directories_ =
+        std::make_unique<blob::CachingDirectoryReader>(&blobs_->store(), kDirectoryCacheBytes);
+    joiner_ = std::make_unique<PatientJoiner>(directories_.get(), &blobs_->store(),
+                                              [this] { return blobs_->Sync(); });
+    BuildPins::Parts pins;
+    pins.directories = &blobs_->outlines();
+    pins.pin = [this](auto keys) { blobs_->Pin(keys); };
+    pins.unpin = [this](auto keys) { blobs_->Unpin(keys); };
+    pins.on_restored = [this] { blobs_->AllowEviction(); };
+    pins.touch = [this](auto digests) { return blobs_->store().FindMissing(digests); };
+    pins.touch_interval = blobs_->touch_interval();
+    pins.keep_after_end = options_.keep_workspaces;
+    pins_ = std::make_unique<BuildPins>(std::move(pins));
+    return absl::OkStatus();
+  }
+
   // Loop thread: the trees that builds of before this start need. Of what comes later the pins are
   // told as it comes.
   void RestorePins(const core::Core& core) {
@@ -254,14 +264,13 @@ class Controller::Impl : public CommandSink {
     parts.workers = &workers_;
     parts.readers = &log_workers_;
     parts.find_missing = [this](const blob::Digest& tree) {
-      return stored_trees_->FindMissing(tree);
+      return blobs_->FindMissingInTree(tree);
     };
-    parts.sync_blobs = [this] { return disk_store_->Sync(); };
+    parts.sync_blobs = [this] { return blobs_->Sync(); };
     parts.pipelines = options_.pipelines;
     builds_ = std::make_unique<BuildService>(std::move(parts));
     log_service_ =
         std::make_unique<LogService>(LogService::Parts{logs_.get(), loop_.get(), &log_workers_});
-    blob_services_ = std::make_unique<cas::BlobServices>(disk_store_.get(), action_results_.get());
 
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -281,7 +290,7 @@ class Controller::Impl : public CommandSink {
     builder.RegisterService(builds_.get());
     builder.RegisterService(agents_.get());
     builder.RegisterService(log_service_.get());
-    blob_services_->AddTo(&builder);
+    blobs_->AddTo(&builder);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || (unix_path.empty() && port == 0)) {
       return absl::FailedPreconditionError(
@@ -301,23 +310,20 @@ class Controller::Impl : public CommandSink {
 
   const Options options_;
   std::unique_ptr<DataFolder> folder_;
-  std::unique_ptr<cas::DiskStore> disk_store_;
-  std::unique_ptr<cas::ActionCacheStore> action_results_;
-  std::unique_ptr<cas::LocalBlobStore> blob_store_;
+  std::unique_ptr<cas::BlobBackend> blobs_;
   std::unique_ptr<blob::CachingDirectoryReader> directories_;
-  std::unique_ptr<cas::DirectoryOutlines> outlines_;
-  std::unique_ptr<cas::StoredTrees> stored_trees_;
+  std::unique_ptr<PatientJoiner> joiner_;
   std::unique_ptr<BuildPins> pins_;
   std::unique_ptr<LogStore> logs_;
   BuildWatchers watchers_;
   std::unique_ptr<AgentService> agents_;
   std::unique_ptr<Loop> loop_;
   WorkerPool workers_;
+  WorkerPool join_workers_;
   WorkerPool log_workers_;
   WorkerPool report_workers_;
   std::unique_ptr<BuildService> builds_;
   std::unique_ptr<LogService> log_service_;
-  std::unique_ptr<cas::BlobServices> blob_services_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
 };

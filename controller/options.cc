@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/blob/blob_endpoint.h"
 #include "common/flags/flags.h"
 #include "common/read_file.h"
 #include "common/version.h"
@@ -97,6 +98,9 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
                      "\"exclusive\"; they run again elsewhere a little later");
   flags::AddDuration(&app, "--unknown-after", &options.unknown_after,
                      "Await the result of a lost step with rerun = \"never\" for this long");
+  app.add_option("--blob-endpoint", options.blob_endpoint,
+                 "Keep blobs in another store of the Remote Execution API instead of on the disk: "
+                 "grpc[s]://HOST:PORT[/INSTANCE] or unix:PATH");
   app.add_option("--blob-bytes", options.blob_bytes,
                  "What the blobs may take on the disk, such as 200GB; 0: what the disk has")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
@@ -149,6 +153,15 @@ absl::Status Validate(const Options& options) {
   if (options.data.empty()) return absl::InvalidArgumentError("--data must name a folder");
   if (absl::Status status = rpc::CheckSecurity(options.security, options.listen); !status.ok()) {
     return status;
+  }
+  if (!options.blob_endpoint.empty()) {
+    const absl::Status valid = blob::ParseBlobEndpoint(options.blob_endpoint).status();
+    if (!valid.ok()) return valid;
+    if (options.blob_bytes != 0 || options.blob_files != 0) {
+      return absl::InvalidArgumentError(
+          "--blob-bytes and --blob-files are limits of the disk, and with --blob-endpoint no blobs "
+          "are there; leave them out, and set limits on the store");
+    }
   }
   const std::map<std::string, absl::Duration> positive = {
       {"--suspect-after", options.suspect_after},

@@ -30,6 +30,10 @@ struct Options {
   int64_t blob_bytes = 0;
   int64_t blob_files = 0;
   int blob_keep_free_percent = 5;
+  // A store elsewhere, as blob::ParseBlobEndpoint reads it. Empty: the disk. And how long Start
+  // waits for it.
+  std::string blob_endpoint;
+  absl::Duration blob_endpoint_wait = absl::Seconds(10);
   // How long a blob surely stays that no build refers to yet, and the trees of a build that ended.
   absl::Duration blob_grace = absl::Minutes(10);
   absl::Duration keep_workspaces = absl::Minutes(10);

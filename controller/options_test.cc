@@ -88,6 +88,28 @@ TEST(OptionsTest, BlobBudgetsAreSizesAndCounts) {
   }
 }
 
+TEST(OptionsTest, BlobsMayBeElsewhere) {
+  Parsed parsed = Parse({"--insecure"});
+  ASSERT_TRUE(parsed.options.has_value()) << parsed.err;
+  EXPECT_EQ(parsed.options->blob_endpoint, "");
+  parsed = Parse({"--config", ConfigFile("insecure = true\nblob-endpoint = "
+                                         "\"grpcs://cache.example:9092/team/a\"\n")});
+  ASSERT_TRUE(parsed.options.has_value()) << parsed.err;
+  EXPECT_EQ(parsed.options->blob_endpoint, "grpcs://cache.example:9092/team/a");
+  for (const auto& [flags, word] : std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{"--blob-endpoint", "cache.example:9092"}, "grpc[s]://HOST:PORT"},
+           {{"--blob-endpoint", "grpc://cache.example:9092"}, "use grpcs://"},
+           {{"--blob-endpoint", "grpcs://cache.example:9092/a/blobs"}, "'blobs'"},
+           {{"--blob-endpoint", "grpcs://cache.example:9092", "--blob-bytes", "1GB"},
+            "--blob-bytes"}}) {
+    std::vector<std::string> arguments = {"--insecure", "--check-config"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    parsed = Parse(arguments);
+    EXPECT_EQ(parsed.exit_code, 2) << word;
+    EXPECT_THAT(parsed.err, AllOf(HasSubstr("--blob-endpoint"), HasSubstr(word)));
+  }
+}
+
 TEST(OptionsTest, VerbsComeFromTheFileOrFromOneOfTheirOwn) {
   const std::string text =
       "[images]\ngit = \"mirror.example/git\"\n"

@@ -38,7 +38,7 @@ class NotingReader : public blob::DirectoryReader {
 }  // namespace
 
 core::TreeJoined JoinAndStore(const core::JoinTrees& command, blob::DirectoryReader& reader,
-                              blob::BlobStore& store) {
+                              blob::BlobStore& store, absl::Status* failure) {
   core::TreeJoined joined;
   joined.build_id = command.build_id;
   joined.step = command.step;
@@ -59,6 +59,7 @@ core::TreeJoined JoinAndStore(const core::JoinTrees& command, blob::DirectoryRea
     joined.missing = noting.lost();
     joined.error =
         absl::StrCat("joining the workspaces of earlier steps: ", result.status().message());
+    *failure = result.status();
     return joined;
   }
   std::vector<blob::BlobUpload> uploads;
@@ -68,6 +69,7 @@ core::TreeJoined JoinAndStore(const core::JoinTrees& command, blob::DirectoryRea
   }
   if (absl::Status status = store.Upload(std::move(uploads)); !status.ok()) {
     joined.error = absl::StrCat("storing a joined workspace: ", status.message());
+    *failure = std::move(status);
     return joined;
   }
   joined.root = {result->root.hash, result->root.size_bytes};

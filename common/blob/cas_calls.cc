@@ -130,16 +130,19 @@ absl::Time CasClient::Calls::StreamDeadline(const Digest& digest) const {
          options_.deadline_per_mib * (static_cast<double>(digest.size_bytes) / (1024 * 1024));
 }
 
-int64_t CasClient::Calls::BatchLimit() {
+absl::StatusOr<int64_t> CasClient::Calls::BatchLimit() {
   {
     absl::MutexLock lock(&mutex_);
     if (server_batch_limit_ >= 0) return server_batch_limit_;
   }
-  const auto answer = AskCapabilities(absl::Now() + options_.call_deadline);
-  // A server that can't be asked now fails the call that follows, which says so better.
-  if (!answer.ok() && !absl::IsUnimplemented(answer.status())) return options_.batch_limit_bytes;
-  const int64_t theirs =
-      answer.ok() ? answer->cache_capabilities().max_batch_total_size_bytes() : 0;
+  int64_t theirs = 0;
+  absl::Status status = Repeat(absl::StrCat("asking ", options_.name, " what it can do"), [&] {
+    const auto answer = AskCapabilities(absl::Now() + options_.call_deadline);
+    if (answer.ok()) theirs = answer->cache_capabilities().max_batch_total_size_bytes();
+    return answer.status();
+  });
+  // One that doesn't know the question, or won't answer it to us, has no limit that we could know.
+  if (MayPass(status) || absl::IsDeadlineExceeded(status)) return status;
   const int64_t limit =
       theirs > 0 ? std::min(theirs, options_.batch_limit_bytes) : options_.batch_limit_bytes;
   absl::MutexLock lock(&mutex_);
@@ -197,7 +200,10 @@ absl::Status CasClient::Calls::BatchUpdate(absl::Span<const Digest> digests, con
     absl::flat_hash_map<Digest, absl::Status> answers;
     for (const auto& response : answer.responses()) {
       const Digest digest = DigestIn(response.digest());
-      answers[digest] = BlobStatus(digest, response.status());
+      absl::Status part = BlobStatus(digest, response.status());
+      // Of a blob that was sent twice one success is enough.
+      auto& known = answers.try_emplace(digest, part).first->second;
+      if (IsStored(part)) known = std::move(part);
     }
     return KeepUnstored(answers, &request);
   };

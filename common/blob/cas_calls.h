@@ -42,7 +42,7 @@ class CasClient::Calls {
       absl::Time deadline);
 
   // The smaller of our own limit and the server's, which is asked until it has answered once.
-  int64_t BatchLimit();
+  absl::StatusOr<int64_t> BatchLimit();
 
   absl::StatusOr<std::vector<Digest>> FindMissing(absl::Span<const Digest> digests);
   // `fill(i, to)` puts the bytes of blob i, as many as its digest says, to `to`.

@@ -150,8 +150,9 @@ absl::Status CasClient::Upload(std::vector<BlobUpload> uploads) {
   for (const BlobUpload& upload : uploads) digests.push_back(upload.digest);
   if (absl::Status valid = CheckDigests(digests); !valid.ok()) return valid;
   if (digests.empty()) return absl::OkStatus();
-  const Plan plan =
-      MakePlan(digests, calls_->BatchLimit(), calls_->options().max_batched_blob_bytes);
+  const absl::StatusOr<int64_t> batch_limit = calls_->BatchLimit();
+  if (!batch_limit.ok()) return batch_limit.status();
+  const Plan plan = MakePlan(digests, *batch_limit, calls_->options().max_batched_blob_bytes);
 
   const auto send_batch = [&](const std::vector<size_t>& indices) -> absl::Status {
     std::vector<Digest> batch;
@@ -194,8 +195,9 @@ absl::StatusOr<std::vector<std::string>> CasClient::Read(absl::Span<const Digest
   }
   std::vector<std::string> fetched(wanted.size());
   if (!wanted.empty()) {
-    const Plan plan =
-        MakePlan(wanted, calls_->BatchLimit(), calls_->options().max_batched_blob_bytes);
+    const absl::StatusOr<int64_t> batch_limit = calls_->BatchLimit();
+    if (!batch_limit.ok()) return batch_limit.status();
+    const Plan plan = MakePlan(wanted, *batch_limit, calls_->options().max_batched_blob_bytes);
     const auto read_batch = [&](const std::vector<size_t>& indices) -> absl::Status {
       std::vector<Digest> batch;
       for (size_t i : indices) batch.push_back(wanted[i]);

@@ -95,4 +95,11 @@ std::vector<BlobKey> PinnedTrees::Remove(const BlobKey& root) {
   return removed;
 }
 
+std::vector<BlobKey> PinnedTrees::Blobs() const {
+  std::vector<BlobKey> blobs;
+  blobs.reserve(ids_.size());
+  for (const auto& [key, id] : ids_) blobs.push_back(key);
+  return blobs;
+}
+
 }  // namespace rally::cas

@@ -39,6 +39,8 @@ class PinnedTrees {
   std::vector<BlobKey> Remove(const BlobKey& root);
 
   size_t blobs() const { return ids_.size(); }
+  // All of them, in no order.
+  std::vector<BlobKey> Blobs() const;
 
  private:
   using Id = uint32_t;
