@@ -86,7 +86,11 @@ absl::Status Connection::Call(absl::FunctionRef<grpc::Status(grpc::ClientContext
     const grpc::Status status = call(&context);
     if (status.error_code() != grpc::StatusCode::UNAVAILABLE) return rpc::FromGrpc(status);
     const absl::Duration pause = backoff.Next();
-    if (absl::Now() + pause > give_up) return Unreachable(status.error_message());
+    if (absl::Now() + pause > give_up) {
+      // A controller that answers so speaks of something behind it, such as its blob store.
+      const bool answers = channel_->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY;
+      return answers ? rpc::FromGrpc(status) : Unreachable(status.error_message());
+    }
     absl::SleepFor(pause);
   }
 }
