@@ -7,9 +7,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "common/blob/blob_key.h"
 #include "common/blob/blob_store.h"
 #include "common/blob/digest.h"
+#include "controller/blob/blob_key.h"
 #include "controller/blob/directory_outlines.h"
 #include "grpcpp/server_builder.h"
 
