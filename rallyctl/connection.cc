@@ -44,6 +44,10 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const ServerSetting
 }
 
 absl::Status Connection::Unreachable(absl::string_view why) const {
+  // A controller that answers so speaks of something behind it, such as its blob store.
+  if (channel_->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY) {
+    return absl::UnavailableError(why);
+  }
   // "failed to connect to all addresses; last error: UNKNOWN: ...: Connection refused"
   const size_t last = why.find("last error: ");
   if (last != absl::string_view::npos) why.remove_prefix(why.rfind(": ") + 2);
@@ -86,11 +90,7 @@ absl::Status Connection::Call(absl::FunctionRef<grpc::Status(grpc::ClientContext
     const grpc::Status status = call(&context);
     if (status.error_code() != grpc::StatusCode::UNAVAILABLE) return rpc::FromGrpc(status);
     const absl::Duration pause = backoff.Next();
-    if (absl::Now() + pause > give_up) {
-      // A controller that answers so speaks of something behind it, such as its blob store.
-      const bool answers = channel_->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY;
-      return answers ? rpc::FromGrpc(status) : Unreachable(status.error_message());
-    }
+    if (absl::Now() + pause > give_up) return Unreachable(status.error_message());
     absl::SleepFor(pause);
   }
 }

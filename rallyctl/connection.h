@@ -42,7 +42,8 @@ class Connection {
   // Makes a unary call, and again while the answer is UNAVAILABLE: only for what may be repeated.
   absl::Status Call(absl::FunctionRef<grpc::Status(grpc::ClientContext*)> call);
 
-  // The error for a controller that can't be reached.
+  // The error for a call that ended as UNAVAILABLE: the controller can't be reached or, if it can,
+  // misses something itself, as `why` says.
   absl::Status Unreachable(absl::string_view why) const;
 
  private:
