@@ -14,6 +14,7 @@
 #include "agent/workspace/delta_capture.h"
 #include "agent/workspace/delta_upload.h"
 #include "agent/workspace/workspace_fixture.h"
+#include "common/blob/blob_key.h"
 #include "common/blob/capture_directory.h"
 #include "common/blob/directory_reader.h"
 #include "common/blob/memory_blob_store.h"
@@ -89,7 +90,7 @@ TEST_F(CaptureRaceTest, NothingFromOutsideGetsIntoADelta) {
 
 // The same of a context that changes while it is submitted.
 TEST_F(CaptureRaceTest, NothingFromOutsideGetsIntoAContext) {
-  const blob::Digest secret = blob::DigestOf(kSecret);
+  const auto secret = blob::BlobKey::Of(blob::DigestOf(kSecret));
   StartSwapping();
   int captured = 0;
   for (int i = 0; i < kCaptures; ++i) {
