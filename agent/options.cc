@@ -99,9 +99,9 @@ void Declare(CLI::App* app, Options* options, Raw* raw, bool* check_config) {
   app->add_option("--workspace-bytes", raw->workspace_bytes,
                   "what workspace trees may take on the disk, such as 200GiB; 0 = what it has")
       ->capture_default_str();
-  app->add_option("--workspace-keep-free", options->workspace_keep_free_percent,
-                  "percent of the disk and its inodes that workspace trees leave free")
-      ->capture_default_str();
+  app->add_option(
+      "--workspace-keep-free", options->workspace_keep_free_percent,
+      "percent of the disk and its inodes that workspace trees leave free (default: 5)");
   app->add_option("--label", raw->labels, "name=value; may be repeated")->take_all();
   app->add_flag("--insecure", options->security.insecure,
                 "no TLS; loopback addresses and unix sockets only");

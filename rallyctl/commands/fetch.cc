@@ -67,6 +67,7 @@ absl::StatusOr<ExitStatus> Fetch(Invocation& invocation, const Flags& flags) {
     return ExitStatus::kSuccess;
   }
   Download download;
+  download.ends_on_interrupt = true;
   download.tree = *std::move(root);
   download.paths = flags.paths;
   download.to = flags.to;

@@ -45,7 +45,7 @@ absl::Status FetchInto(Invocation& invocation, Connection& connection, const Dow
   const int to = open(download.to.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (to < 0) return blob::ErrnoStatus(errno, absl::StrCat("opening the folder ", download.to));
   const absl::Cleanup close_folder = [to] { close(to); };
-  StagingFolder staging(to, download.to);
+  StagingFolder staging(to, download.to, download.ends_on_interrupt);
   absl::StatusOr<blob::MaterialiseStats> stats = blob::MaterialiseStats();
   {
     TransferMeter meter(&invocation, [&] {

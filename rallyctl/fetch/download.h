@@ -15,6 +15,8 @@ struct Download {
   std::vector<std::string> paths;  // What of it; everything when empty.
   std::string to;                  // The folder; made when missing.
   bool replace = false;
+  // Ctrl-C removes what came so far and ends the process. Otherwise the caller sees to it.
+  bool ends_on_interrupt = false;
 };
 
 // Fetches files of a tree into a folder, all or (after an error) none of them, and says how it

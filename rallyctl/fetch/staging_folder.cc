@@ -18,11 +18,14 @@ constexpr int kRemovals = 10;
 
 }  // namespace
 
-StagingFolder::StagingFolder(int folder, std::string shown)
+StagingFolder::StagingFolder(int folder, std::string shown, bool ends_on_interrupt)
     : folder_(folder),
       shown_(std::move(shown)),
-      name_(absl::StrCat(".rally-fetch-", RandomKey().substr(0, 12))),
-      interrupts_([this](int) { OnInterrupt(); }) {}
+      name_(absl::StrCat(".rally-fetch-", RandomKey().substr(0, 12))) {
+  if (ends_on_interrupt) {
+    interrupts_.emplace([this](int) { OnInterrupt(); });
+  }
+}
 
 StagingFolder::~StagingFolder() {
   BeginInstall();

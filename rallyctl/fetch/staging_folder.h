@@ -1,6 +1,7 @@
 #ifndef RALLY_RALLYCTL_FETCH_STAGING_FOLDER_H_
 #define RALLY_RALLYCTL_FETCH_STAGING_FOLDER_H_
 
+#include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -11,15 +12,15 @@
 namespace rally::rallyctl {
 
 // Where a download lies until it is whole: a name in the folder that it is for, which goes with
-// its owner, and with Ctrl-C, which ends the process. So what is incomplete is never taken for the
-// result, and never stays.
+// its owner, and with Ctrl-C if that ends the process. So what is incomplete is never taken for
+// the result, and never stays.
 //
 // Ownership: the folder's descriptor outlives it. Threads: thread-safe. Blocking: the destructor,
 // on the disk. Errors: none.
 class StagingFolder {
  public:
   // `shown` is the folder's path, for messages.
-  StagingFolder(int folder, std::string shown);
+  StagingFolder(int folder, std::string shown, bool ends_on_interrupt);
   ~StagingFolder();
   StagingFolder(const StagingFolder&) = delete;
   StagingFolder& operator=(const StagingFolder&) = delete;
@@ -37,7 +38,7 @@ class StagingFolder {
   const std::string name_;
   absl::Mutex mutex_;
   bool installing_ ABSL_GUARDED_BY(mutex_) = false;
-  Interrupts interrupts_;
+  std::optional<Interrupts> interrupts_;
 };
 
 }  // namespace rally::rallyctl
