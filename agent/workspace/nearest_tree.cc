@@ -15,10 +15,7 @@ using ::rally::blob::DirectoryNode;
 using ::rally::blob::FileNode;
 using ::rally::blob::SymlinkNode;
 
-bool IsSame(const FileNode& a, const FileNode& b) {
-  return blob::DigestOfNode(a) == blob::DigestOfNode(b) && blob::ModeOf(a) == blob::ModeOf(b) &&
-         blob::MtimeOf(a) == blob::MtimeOf(b);
-}
+bool IsSame(const FileNode& a, const FileNode& b) { return blob::IsSameFile(a, b); }
 bool IsSame(const SymlinkNode& a, const SymlinkNode& b) { return a.target() == b.target(); }
 
 // Calls `visit` with the nodes of each name, in order; null where a side has none of it.

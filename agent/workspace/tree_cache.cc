@@ -137,11 +137,13 @@ absl::Status TreeCache::BuildLayer(const blob::LoadedTree& loaded, const Digest&
     parts_.trash->Take(target).IgnoreError();
     return published;
   }
-  if (base.has_value()) {
-    AddFilesOfLayer(root, layer);
-  } else {
-    AddFilesOfTree(root, layer);
-  }
+  parts_.later([this, root, layer, whole = !base.has_value()] {
+    if (whole) {
+      AddFilesOfTree(root, layer);
+    } else {
+      AddFilesOfLayer(root, layer);
+    }
+  });
   return absl::OkStatus();
 }
 

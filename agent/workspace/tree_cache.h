@@ -45,10 +45,13 @@ class TreeCache {
     Trash* trash;
     // Tries to free so many bytes of a full disk.
     std::function<absl::Status(int64_t)> make_room;
+    // Runs what nobody waits for, or never.
+    std::function<void(std::function<void()>)> later;
   };
   TreeCache(std::string directory, Parts parts);
 
-  // Makes the tree present. Concurrent calls for one root share the work.
+  // Makes the tree present. Concurrent calls for one root share the work. Its files serve other
+  // trees a little later.
   absl::StatusOr<TreeCatalog::HeldTree> Ensure(const blob::Digest& root, absl::Time deadline);
 
   // Makes `upper`, a directory on the same filesystem, the top layer of the tree `root`, the rest

@@ -81,6 +81,8 @@ class OverlayWorkspaceStore : public WorkspaceStore {
         reader_(&messages_) {}
 
   ~OverlayWorkspaceStore() override {
+    // Its work may add more of it.
+    background_->WaitUntilIdle();
     background_.reset();
     if (catalog_ == nullptr) return;
     const absl::Status durable = catalog_->MakeDurable();
@@ -171,10 +173,15 @@ absl::Status OverlayWorkspaceStore::Recover() {
   if (!status.ok()) return status;
   eviction_ = std::make_unique<TreeEviction>(directory_, budget_, catalog_.get(), &local_files_,
                                              &messages_, &trash_);
-  TreeCache::Parts parts{
-      catalog_.get(), &local_files_, &messages_, &reader_, remote_, &trash_, [this](int64_t bytes) {
-        return eviction_->MakeRoom(bytes);
-      }};
+  TreeCache::Parts parts;
+  parts.catalog = catalog_.get();
+  parts.local_files = &local_files_;
+  parts.messages = &messages_;
+  parts.reader = &reader_;
+  parts.remote = remote_;
+  parts.trash = &trash_;
+  parts.make_room = [this](int64_t bytes) { return eviction_->MakeRoom(bytes); };
+  parts.later = [this](std::function<void()> work) { background_->Add(std::move(work)); };
   cache_ = std::make_unique<TreeCache>(directory_, std::move(parts));
   background_->Add([this] { cache_->FindLocalFiles(); });
   MakeRoomLater();
@@ -390,7 +397,7 @@ void OverlayWorkspaceStore::MakeRoomLater(int64_t wanted_bytes) {
 
 void OverlayWorkspaceStore::KeepMessagesLater(Messages messages) {
   // The next step's input, most likely.
-  for (const auto& [digest, directory] : messages) reader_.Prime(digest, *directory.message);
+  for (const auto& [digest, directory] : messages) reader_.Prime(digest, directory.message);
   // Shared because a std::function has to be copyable. When it isn't done, they are fetched again.
   background_->Add([this, kept = std::make_shared<Messages>(std::move(messages))] {
     for (const auto& [digest, directory] : *kept) {

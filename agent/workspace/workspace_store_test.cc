@@ -278,6 +278,7 @@ TEST_F(WorkspaceStoreTest, ChainOfAHundredSteps) {
 
 TEST_F(WorkspaceStoreTest, SimilarTreeFetchesOnlyWhatIsMissing) {
   ASSERT_EQ(store_->EnsureTree(base_, Soon()), absl::OkStatus());
+  store_->FinishBackgroundWork();
   // Another host's step.
   auto elsewhere = OpenStore(directory_.Below("elsewhere"), &remote_);
   ASSERT_NE(elsewhere, nullptr);

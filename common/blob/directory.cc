@@ -270,6 +270,12 @@ void SetDirectoryProperties(uint32_t mode, std::optional<absl::Time> mtime, Dire
   if (mtime.has_value()) SetMtime(mtime, directory->mutable_node_properties());
 }
 
+bool IsSameFile(const FileNode& a, const FileNode& b) {
+  return a.digest().hash() == b.digest().hash() &&
+         a.digest().size_bytes() == b.digest().size_bytes() && ModeOf(a) == ModeOf(b) &&
+         MtimeOf(a) == MtimeOf(b);
+}
+
 Digest DigestOfNode(const FileNode& node) { return TrustedDigest(node.digest()); }
 
 Digest DigestOfNode(const DirectoryNode& node) { return TrustedDigest(node.digest()); }

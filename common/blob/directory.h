@@ -84,6 +84,9 @@ auto FindNode(const Nodes& nodes, const std::string& name) -> decltype(&*nodes.b
   return found != nodes.end() && found->name() == name ? &*found : nullptr;
 }
 
+// Whether both stand for the same content, mode and mtime.
+bool IsSameFile(const FileNode& a, const FileNode& b);
+
 // The digest in a node of a directory that passed Validate.
 Digest DigestOfNode(const FileNode& node);
 Digest DigestOfNode(const DirectoryNode& node);

@@ -84,8 +84,9 @@ void CachingDirectoryReader::Prefetch(absl::Span<const Digest> digests) {
   }
 }
 
-void CachingDirectoryReader::Prime(const Digest& digest, Directory directory) {
-  Insert(digest, std::make_shared<const Directory>(std::move(directory)));
+void CachingDirectoryReader::Prime(const Digest& digest,
+                                   std::shared_ptr<const Directory> directory) {
+  Insert(digest, std::move(directory));
 }
 
 absl::Status CachingDirectoryReader::Prime(const Digest& digest, absl::string_view bytes) {
@@ -94,7 +95,7 @@ absl::Status CachingDirectoryReader::Prime(const Digest& digest, absl::string_vi
   }
   absl::StatusOr<Directory> parsed = Parse(digest, bytes);
   if (!parsed.ok()) return parsed.status();
-  Prime(digest, *std::move(parsed));
+  Insert(digest, std::make_shared<const Directory>(*std::move(parsed)));
   return absl::OkStatus();
 }
 

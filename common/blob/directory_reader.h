@@ -47,7 +47,7 @@ class CachingDirectoryReader : public DirectoryReader {
 
   // Makes a directory known without a read. The caller vouches that it is valid and is what the
   // digest names.
-  void Prime(const Digest& digest, Directory directory);
+  void Prime(const Digest& digest, std::shared_ptr<const Directory> directory);
   // The same from bytes, which are checked.
   absl::Status Prime(const Digest& digest, absl::string_view bytes);
 

@@ -46,10 +46,6 @@ bool HasEntry(const Directory& directory, const std::string& name) {
          FindNode(directory.symlinks(), name) != nullptr;
 }
 
-bool IsSameFile(const FileNode& a, const FileNode& b) {
-  return DigestOfNode(a) == DigestOfNode(b) && ModeOf(a) == ModeOf(b) && MtimeOf(a) == MtimeOf(b);
-}
-
 // Builds one tree below one directory. In passes over the tree, so that file contents can be
 // fetched in batches that span directories: directories and what is at hand, what has to be
 // fetched, symlinks, and the directories' own modes and times last, children before parents.
@@ -98,6 +94,11 @@ class Builder {
   absl::Status MakeDirectories(const Digest& digest, const std::optional<Digest>& base,
                                const std::string& path) {
     const Directory& directory = *tree_.directories.at(digest);
+    // The reader should have refused a bad one; what follows writes as root by its names.
+    if (absl::Status valid = Validate(directory); !valid.ok()) {
+      return absl::Status(valid.code(),
+                          absl::StrCat("blob ", digest.ToString(), ": ", valid.message()));
+    }
     const size_t index = directories_.size();
     absl::StatusOr<std::shared_ptr<const Directory>> below = std::make_shared<const Directory>();
     if (base.has_value()) below = reader_.Read(*base);
@@ -350,13 +351,6 @@ absl::StatusOr<MaterialiseStats> MaterialiseLoaded(const LoadedTree& tree, const
                                                    DirectoryReader& reader, BlobStore& store,
                                                    FileSource* local, int parent_dirfd,
                                                    const std::string& name) {
-  // The reader should have refused a bad directory; what follows writes as root by its names.
-  for (const auto& [digest, directory] : tree.directories) {
-    if (absl::Status valid = Validate(*directory); !valid.ok()) {
-      return absl::Status(valid.code(),
-                          absl::StrCat("blob ", digest.ToString(), ": ", valid.message()));
-    }
-  }
   if (mkdirat(parent_dirfd, name.c_str(), 0700) != 0) {
     return ErrnoStatus(errno, absl::StrCat("creating '", name, "' for tree ", root.ToString()));
   }

@@ -48,7 +48,9 @@ class LevelWalk {
         if (different_entries > limits_.max_entries) {
           return TreeTooLarge(root_, "entries", limits_.max_entries);
         }
-        for (const FileNode& file : (*directory)->files()) tree->files.insert(DigestOfNode(file));
+        for (const FileNode& file : (*directory)->files()) {
+          tree->files.insert(BlobKey::Of(file.digest().hash(), file.digest().size_bytes()));
+        }
         for (const DirectoryNode& child : (*directory)->directories()) {
           Digest digest = DigestOfNode(child);
           if (seen.insert(digest).second) next.push_back(std::move(digest));
@@ -152,7 +154,9 @@ absl::StatusOr<std::vector<Digest>> FindMissingInTree(BlobStore& store, Director
   absl::Status walked = LevelWalk(reader, root, limits).Run(drop_missing, note_damaged, &tree);
   if (!walked.ok()) return walked;
   if (absl::Status fits = MeasureTree(root, limits, &tree); !fits.ok()) return fits;
-  std::vector<Digest> files(tree.files.begin(), tree.files.end());
+  std::vector<Digest> files;
+  files.reserve(tree.files.size());
+  for (const BlobKey& file : tree.files) files.push_back(file.ToDigest());
   std::sort(files.begin(), files.end());  // So that two runs give the same list.
   absl::StatusOr<std::vector<Digest>> absent = FindMissingInParts(store, files);
   if (!absent.ok()) return absent.status();

@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
+#include "common/blob/blob_key.h"
 #include "common/blob/blob_store.h"
 #include "common/blob/digest.h"
 #include "common/blob/directory_reader.h"
@@ -25,7 +26,7 @@ struct TreeLimits {
 // small graph of shared directories that stands for a huge tree is seen as huge.
 struct LoadedTree {
   absl::flat_hash_map<Digest, std::shared_ptr<const Directory>> directories;
-  absl::flat_hash_set<Digest> files;
+  absl::flat_hash_set<BlobKey> files;
   int64_t entries = 0;  // Without the root.
   int64_t total_bytes = 0;
   int depth = 0;  // Components of the longest path.

@@ -404,7 +404,7 @@ TEST_F(WorkspaceTripTest, HostileTreesWriteNothing) {
     EXPECT_EQ(MaterialiseAs("out", root).status().code(), absl::StatusCode::kInvalidArgument) << i;
     // A reader that vouches for what it should not is not believed either.
     CachingDirectoryReader primed(&store_);
-    primed.Prime(root, hostile[i]);
+    primed.Prime(root, std::make_shared<const Directory>(hostile[i]));
     EXPECT_EQ(Materialise(root, primed, store_, nullptr, scratch_fd_, "out").status().code(),
               absl::StatusCode::kInvalidArgument)
         << i;

@@ -35,7 +35,7 @@ absl::Status FetchInto(Invocation& invocation, Connection& connection, const Dow
   auto loaded = blob::LoadTree(**selection, (*selection)->root());
   if (!loaded.ok()) return loaded.status();
   int64_t total_bytes = 0;
-  for (const blob::Digest& file : loaded->files) total_bytes += file.size_bytes;
+  for (const blob::BlobKey& file : loaded->files) total_bytes += file.size_bytes;
   const int64_t total_files = static_cast<int64_t>(loaded->files.size());
   const int64_t bytes_before = store.transferred_bytes();
 
