@@ -24,6 +24,8 @@ namespace {
 // What a batch's message needs beside the bytes of one blob: digest, status, tags.
 constexpr int64_t kOverheadPerBlobBytes = 150;
 constexpr size_t kBlobsPerBatch = 4'000;
+// Fewer aren't worth calls of their own; more are shared out, so that the store's cores share them.
+constexpr size_t kBlobsWorthACall = 50;
 constexpr size_t kFrameBytes = 1024 * 1024;
 // A size in a message from elsewhere is a claim until that many bytes came.
 constexpr int64_t kLargestReserveBytes = 16 * 1024 * 1024;
@@ -45,7 +47,11 @@ struct Plan {
   size_t size() const { return batches.size() + streams.size(); }
 };
 
-Plan MakePlan(absl::Span<const Digest> digests, int64_t batch_limit, int64_t max_batched_blob) {
+Plan MakePlan(absl::Span<const Digest> digests, int64_t batch_limit,
+              const CasClient::Options& options) {
+  const int64_t max_batched_blob = options.max_batched_blob_bytes;
+  const size_t most_blobs = std::clamp(digests.size() / std::max(options.max_streams, 1),
+                                       kBlobsWorthACall, kBlobsPerBatch);
   const int64_t largest = std::min(max_batched_blob, batch_limit - kOverheadPerBlobBytes);
   Plan plan;
   int64_t bytes = 0;
@@ -56,7 +62,7 @@ Plan MakePlan(absl::Span<const Digest> digests, int64_t batch_limit, int64_t max
     }
     const int64_t cost = digests[i].size_bytes + kOverheadPerBlobBytes;
     if (plan.batches.empty() || bytes + cost > batch_limit ||
-        plan.batches.back().size() >= kBlobsPerBatch) {
+        plan.batches.back().size() >= most_blobs) {
       plan.batches.emplace_back();
       bytes = 0;
     }
@@ -152,7 +158,7 @@ absl::Status CasClient::Upload(std::vector<BlobUpload> uploads) {
   if (digests.empty()) return absl::OkStatus();
   const absl::StatusOr<int64_t> batch_limit = calls_->BatchLimit();
   if (!batch_limit.ok()) return batch_limit.status();
-  const Plan plan = MakePlan(digests, *batch_limit, calls_->options().max_batched_blob_bytes);
+  const Plan plan = MakePlan(digests, *batch_limit, calls_->options());
 
   const auto send_batch = [&](const std::vector<size_t>& indices) -> absl::Status {
     std::vector<Digest> batch;
@@ -197,7 +203,7 @@ absl::StatusOr<std::vector<std::string>> CasClient::Read(absl::Span<const Digest
   if (!wanted.empty()) {
     const absl::StatusOr<int64_t> batch_limit = calls_->BatchLimit();
     if (!batch_limit.ok()) return batch_limit.status();
-    const Plan plan = MakePlan(wanted, *batch_limit, calls_->options().max_batched_blob_bytes);
+    const Plan plan = MakePlan(wanted, *batch_limit, calls_->options());
     const auto read_batch = [&](const std::vector<size_t>& indices) -> absl::Status {
       std::vector<Digest> batch;
       for (size_t i : indices) batch.push_back(wanted[i]);

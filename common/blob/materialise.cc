@@ -26,6 +26,7 @@ constexpr int64_t kSmallBlobBytes = 256 * 1024;
 // Each fits one call to a store behind a network, so that one batch is written while others come.
 constexpr int64_t kBatchBytes = 2 * 1024 * 1024;
 constexpr size_t kBatchBlobs = 2'000;
+constexpr size_t kBlobsWorthABatch = 50;
 // Batches or streams at a time.
 constexpr int kStreams = 4;
 constexpr mode_t kAllModeBits = 0777;
@@ -179,10 +180,11 @@ class Builder {
   absl::Status FetchSmall() {
     std::vector<std::vector<const Wanted*>> batches;
     int64_t bytes = 0;
+    const size_t most = std::clamp(wanted_.size() / kStreams, kBlobsWorthABatch, kBatchBlobs);
     for (const Wanted& wanted : wanted_) {
       if (wanted.digest.size_bytes > kSmallBlobBytes) continue;
       if (batches.empty() || bytes + wanted.digest.size_bytes > kBatchBytes ||
-          batches.back().size() >= kBatchBlobs) {
+          batches.back().size() >= most) {
         batches.emplace_back();
         bytes = 0;
       }
