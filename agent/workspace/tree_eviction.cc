@@ -100,7 +100,6 @@ absl::Status TreeEviction::Run(int64_t wanted_bytes) {
     break;
   }
   if (evicted > 0) {
-    evicted_trees_ += evicted;
     LOG(INFO) << evicted << " workspace trees were evicted";
     ForgetMessages();
   }

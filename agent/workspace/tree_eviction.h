@@ -1,7 +1,6 @@
 #ifndef RALLY_AGENT_WORKSPACE_TREE_EVICTION_H_
 #define RALLY_AGENT_WORKSPACE_TREE_EVICTION_H_
 
-#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -36,8 +35,6 @@ class TreeEviction {
   // Deletes what nothing needs any more, and what lies in the trash.
   absl::Status RemoveReleased();
 
-  int64_t evicted_trees() const { return evicted_trees_; }
-
  private:
   struct Size {
     int64_t bytes = 0;
@@ -58,7 +55,6 @@ class TreeEviction {
   LocalFiles* const local_files_;
   DirectoryMessages* const messages_;
   Trash* const trash_;
-  std::atomic<int64_t> evicted_trees_{0};
 
   absl::Mutex mutex_;
   bool running_ ABSL_GUARDED_BY(mutex_) = false;
