@@ -49,6 +49,14 @@ size_t TextPositions::ByteOfCharacter(int line, int character) const {
   return at;
 }
 
+Position TextPositions::OfCharacter(int line, int character) const {
+  const size_t byte = ByteOfCharacter(line, character);
+  const size_t next = static_cast<size_t>(std::max(line, 0));
+  // What lies behind the line's end belongs to another line.
+  if (next == 0 || next >= line_starts_.size() || byte >= line_starts_[next]) return OfByte(byte);
+  return {line, static_cast<int>(byte - line_starts_[next - 1]) + 1};
+}
+
 absl::string_view TextPositions::Line(int line) const {
   if (line < 1 || static_cast<size_t>(line) > line_starts_.size()) return "";
   const absl::string_view rest = text_.substr(line_starts_[static_cast<size_t>(line) - 1]);

@@ -13,7 +13,8 @@ namespace rally::pipeline {
 // line, its line and character in the line. Any bytes may be given; a byte that isn't part of a
 // UTF-8 character counts as one.
 //
-// Ownership: the text must outlive it. Costs: one pass over the text, then O(log) a question.
+// Ownership: the text must outlive it. Costs: one pass over the text, then at most O(log) a
+// question.
 class TextPositions {
  public:
   explicit TextPositions(absl::string_view text);
@@ -23,6 +24,9 @@ class TextPositions {
 
   // The byte of the `character`th character, from 1, of a line; cut to the text's end.
   size_t ByteOfCharacter(int line, int character) const;
+
+  // The same as a position: of what the question says already, only the column is computed.
+  Position OfCharacter(int line, int character) const;
 
   // A line without its end; "" when there is none.
   absl::string_view Line(int line) const;

@@ -64,7 +64,8 @@ size_t OffsetOf(const toml::source_position& at, const TextPositions& positions)
 Position PositionOf(const toml::node& node, const TextPositions& positions) {
   // A table that only dotted keys or longer headers speak of is written nowhere.
   if (!node.source().begin) return {1, 1};
-  return positions.OfByte(OffsetOf(node.source().begin, positions));
+  const toml::source_position& at = node.source().begin;
+  return positions.OfCharacter(static_cast<int>(at.line), static_cast<int>(at.column));
 }
 
 class Converter {

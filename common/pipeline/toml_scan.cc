@@ -37,6 +37,11 @@ StringEnd EndOfString(absl::string_view text, size_t begin) {
   return {at, false};
 }
 
+// A key lies between two of these.
+bool BoundsKey(char c) {
+  return c == '=' || c == ',' || c == '[' || c == ']' || c == '{' || c == '}' || c == '\n';
+}
+
 }  // namespace
 
 TomlScan ScanToml(absl::string_view text) {
@@ -61,8 +66,8 @@ TomlScan ScanToml(absl::string_view text) {
     if (c == ']' || c == '}') brackets = std::max(brackets - 1, 0);
     if (c == '.') {
       ++dots;
-    } else if (absl::StrContains("=,[]{}\n", c)) {
-      dots = 0;  // A key lies between two of these.
+    } else if (BoundsKey(c)) {
+      dots = 0;
     }
     // A value lies behind each of these, but for a comma at an array's end.
     if ((c == ',' || c == '=') && ++values > TomlScan::kMaxValues) {
