@@ -18,6 +18,8 @@
 #include "absl/time/time.h"
 #include "agent/workspace/workspace_fixture.h"
 #include "agent/workspace/workspace_store.h"
+#include "common/blob/delta.h"
+#include "common/blob/directory_reader.h"
 #include "common/blob/memory_blob_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -152,6 +154,21 @@ class RandomOperations {
   std::mt19937 random_;
 };
 
+// What a capture says that it found, as a comparison of the two trees finds it.
+void ExpectCountsOf(const WorkspaceStore::CaptureResult& captured, const blob::Digest& before,
+                    blob::MemoryBlobStore& store) {
+  blob::CachingDirectoryReader reader(&store);
+  const auto entries = blob::Diff(reader, before, captured.output_root);
+  ASSERT_TRUE(entries.ok()) << entries.status();
+  const auto count = [&entries](blob::DeltaEntry::Kind kind) {
+    return std::count_if(entries->begin(), entries->end(),
+                         [kind](const blob::DeltaEntry& entry) { return entry.kind == kind; });
+  };
+  EXPECT_EQ(captured.added, count(blob::DeltaEntry::Kind::kAdded));
+  EXPECT_EQ(captured.changed, count(blob::DeltaEntry::Kind::kChanged));
+  EXPECT_EQ(captured.removed, count(blob::DeltaEntry::Kind::kRemoved));
+}
+
 class CapturePropertyTest : public testing::TestWithParam<int> {};
 
 TEST_P(CapturePropertyTest, DeltaEqualsFullScan) {
@@ -186,6 +203,7 @@ TEST_P(CapturePropertyTest, DeltaEqualsFullScan) {
     const auto captured = store->Capture(attempt, absl::Now() + absl::Minutes(1));
     ASSERT_TRUE(captured.ok()) << captured.status();
     ASSERT_EQ(captured->output_root, scanned);
+    ExpectCountsOf(*captured, root, remote);
     root = captured->output_root;
     ASSERT_EQ(store->Discard(attempt), absl::OkStatus());
     expect_shown_by(*follower, root);

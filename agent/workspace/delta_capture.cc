@@ -1,13 +1,14 @@
 #include "agent/workspace/delta_capture.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "agent/workspace/directory_edit.h"
 #include "agent/workspace/upper_walk.h"
 #include "common/blob/directory.h"
 
@@ -22,33 +23,29 @@ using ::rally::blob::SymlinkNode;
 
 std::string Printable(const std::string& path) { return absl::CHexEscape(path); }
 
-// A directory of the input tree. No directory: nothing shows through.
+// A directory of the input tree. No directory: nothing is there.
 struct BaseDirectory {
   Digest digest;
   std::shared_ptr<const Directory> directory;
-};
 
-// Only those need a closer look.
-bool HasTargetBeyondAscii(const Directory& directory) {
-  for (const SymlinkNode& node : directory.symlinks()) {
-    for (const char c : node.target()) {
-      if (static_cast<unsigned char>(c) >= 0x80) return true;
-    }
-  }
-  return false;
-}
+  const Digest* digest_or_null() const { return directory == nullptr ? nullptr : &digest; }
+};
 
 // The new tree's directories, bottom-up, from the input tree and what the walk found.
 class DeltaBuilder {
  public:
   DeltaBuilder(blob::DirectoryReader& reader, const blob::TreeLimits& limits, CapturedDelta& result)
-      : reader_(reader), limits_(limits), result_(result) {}
+      : reader_(reader), limits_(limits), result_(result), counter_(reader) {}
 
-  absl::StatusOr<Digest> Run(const Digest& base, const UpperEntry& upper) {
+  absl::Status Run(const Digest& base, const UpperEntry& upper) {
     auto root = Read(base);
     if (!root.ok()) return root.status();
-    root_ = *root;
-    return Build(upper, "", 0, root_);
+    root_ = *std::move(root);
+    auto built = Build(upper, "", 0, root_, root_);
+    if (!built.ok()) return built.status();
+    result_.root = *std::move(built);
+    result_.counts = counter_.counts();
+    return absl::OkStatus();
   }
 
  private:
@@ -95,113 +92,136 @@ class DeltaBuilder {
     return found;
   }
 
+  // `lower` shows through; `before` is what the input tree has at the same path, mostly the same.
   absl::StatusOr<Digest> Build(const UpperEntry& upper, const std::string& path, int depth,
-                               const BaseDirectory& base) {
-    static const Directory* const kNothing = new Directory();
-    const Directory& old = base.directory == nullptr ? *kNothing : *base.directory;
-    Directory built;
-    bool changed = base.directory == nullptr;
-    absl::flat_hash_set<absl::string_view> named;
+                               const BaseDirectory& lower, const BaseDirectory& before) {
+    DirectoryEdit edit(lower.directory.get());
     for (const auto& entry : upper.children) {
-      named.insert(entry->name);
-      auto kept = Add(*entry, JoinPath(path, entry->name), depth, base, old, built);
+      const std::string child_path = JoinPath(path, entry->name);
+      auto kept = entry->kind == UpperEntry::Kind::kDirectory
+                      ? AddDirectory(*entry, child_path, depth + 1, lower, before, edit.added())
+                      : Add(*entry, child_path, lower, edit.added());
       if (!kept.ok()) return kept.status();
-      if (!*kept) changed = true;
+      if (!*kept) edit.Replace(entry->name);
     }
     // Without a change the old message is the new one, to the byte, whoever wrote it.
-    if (!changed && upper.mode == blob::ModeOf(old) &&
-        upper.mtime == blob::MtimeOf(old).value_or(upper.mtime)) {
-      return base.digest;
+    if (!edit.has_replaced() && lower.directory != nullptr &&
+        upper.mode == blob::ModeOf(*lower.directory) &&
+        upper.mtime == blob::MtimeOf(*lower.directory).value_or(upper.mtime)) {
+      const absl::Status counted = counter_.CountBelow(before.digest_or_null(), &lower.digest);
+      if (!counted.ok()) return counted;
+      return lower.digest;
     }
-    for (const FileNode& node : old.files()) {
-      if (!named.contains(node.name())) *built.add_files() = node;
-    }
-    for (const SymlinkNode& node : old.symlinks()) {
-      if (!named.contains(node.name())) *built.add_symlinks() = node;
-    }
-    for (const DirectoryNode& node : old.directories()) {
-      if (!named.contains(node.name())) *built.add_directories() = node;
-    }
-    blob::SetDirectoryProperties(upper.mode, upper.mtime, &built);
-    blob::Canonicalise(&built);
-    return Keep(std::move(built), path);
+    const auto built = edit.Finish(upper.mode, upper.mtime);
+    if (!built.ok()) return Refused(path, built.status());
+    const absl::Status counted = CountChanges(upper, before.directory.get(), **built);
+    if (!counted.ok()) return counted;
+    return Keep(**built, path);
   }
 
-  // Puts one entry of the upper into the directory that is being built. True if it is what the
-  // input tree has at its place.
-  absl::StatusOr<bool> Add(const UpperEntry& entry, const std::string& path, int depth,
-                           const BaseDirectory& base, const Directory& old, Directory& built) {
+  // Puts one entry of the upper among those that a directory gets. True if it is what shows through
+  // at its place, and so isn't needed.
+  absl::StatusOr<bool> Add(const UpperEntry& entry, const std::string& path,
+                           const BaseDirectory& lower, Directory& added) {
+    static const Directory* const kNothing = new Directory();
+    const Directory& old = lower.directory == nullptr ? *kNothing : *lower.directory;
+    if (entry.kind == UpperEntry::Kind::kFile) {
+      const FileNode* node = blob::FindNode(old.files(), entry.name);
+      if (node != nullptr && blob::DigestOfNode(*node) == entry.digest &&
+          blob::ModeOf(*node) == entry.mode &&
+          blob::MtimeOf(*node).value_or(entry.mtime) == entry.mtime) {
+        return true;
+      }
+      blob::FillFileNode(entry.name, entry.digest, entry.mode, entry.mtime, added.add_files());
+      result_.files.emplace_back(entry.digest, path);
+      return false;
+    }
+    if (entry.kind == UpperEntry::Kind::kSymlink) {
+      const SymlinkNode* node = blob::FindNode(old.symlinks(), entry.name);
+      if (node != nullptr && node->target() == entry.target) return true;
+      *added.add_symlinks() = blob::MakeSymlinkNode(entry.name, entry.target);
+      return false;
+    }
     const bool hides = blob::FindNode(old.files(), entry.name) != nullptr ||
                        blob::FindNode(old.symlinks(), entry.name) != nullptr ||
                        blob::FindNode(old.directories(), entry.name) != nullptr;
-    switch (entry.kind) {
-      case UpperEntry::Kind::kWhiteout:
-        return !hides;
-      case UpperEntry::Kind::kSkipped:
-        result_.differences.push_back(
-            {hides ? UpperDifference::Kind::kShadowing : UpperDifference::Kind::kSpecialFile,
-             path});
-        return !hides;
-      case UpperEntry::Kind::kFile: {
-        const FileNode* node = blob::FindNode(old.files(), entry.name);
-        if (node != nullptr && blob::DigestOfNode(*node) == entry.digest &&
-            blob::ModeOf(*node) == entry.mode &&
-            blob::MtimeOf(*node).value_or(entry.mtime) == entry.mtime) {
-          *built.add_files() = *node;
-          return true;
-        }
-        *built.add_files() = blob::MakeFileNode(entry.name, entry.digest, entry.mode, entry.mtime);
-        result_.files.emplace_back(entry.digest, path);
-        return false;
-      }
-      case UpperEntry::Kind::kSymlink: {
-        const SymlinkNode* node = blob::FindNode(old.symlinks(), entry.name);
-        if (node != nullptr && node->target() == entry.target) {
-          *built.add_symlinks() = *node;
-          return true;
-        }
-        *built.add_symlinks() = blob::MakeSymlinkNode(entry.name, entry.target);
-        return false;
-      }
-      case UpperEntry::Kind::kDirectory: {
-        auto lower = LowerHalf(entry, path, depth + 1, base);
-        if (!lower.ok()) return lower.status();
-        auto digest = Build(entry, path, depth + 1, *lower);
-        if (!digest.ok()) return digest.status();
-        *built.add_directories() = blob::MakeDirectoryNode(entry.name, *digest);
-        const DirectoryNode* node = blob::FindNode(old.directories(), entry.name);
-        return node != nullptr && blob::DigestOfNode(*node) == *digest;
-      }
+    if (entry.kind == UpperEntry::Kind::kSkipped) {
+      result_.differences.push_back(
+          {hides ? UpperDifference::Kind::kShadowing : UpperDifference::Kind::kSpecialFile, path});
     }
-    return absl::InternalError("an entry of no kind");
+    return !hides;
   }
 
-  absl::StatusOr<Digest> Keep(Directory built, const std::string& path) {
+  absl::StatusOr<bool> AddDirectory(const UpperEntry& entry, const std::string& path, int depth,
+                                    const BaseDirectory& parent_lower,
+                                    const BaseDirectory& parent_before, Directory& added) {
+    auto lower = LowerHalf(entry, path, depth, parent_lower);
+    if (!lower.ok()) return lower.status();
+    const bool same_place = !entry.opaque && entry.redirect.empty() &&
+                            parent_lower.directory == parent_before.directory;
+    auto before = same_place ? lower : Child(parent_before, entry.name);
+    if (!before.ok()) return before.status();
+    auto digest = Build(entry, path, depth, *lower, *before);
+    if (!digest.ok()) return digest.status();
+    if (parent_lower.directory != nullptr) {
+      const DirectoryNode* node = blob::FindNode(parent_lower.directory->directories(), entry.name);
+      if (node != nullptr && blob::DigestOfNode(*node) == *digest) return true;
+    }
+    *added.add_directories() = blob::MakeDirectoryNode(entry.name, *digest);
+    return false;
+  }
+
+  // Counts what the new directory has that the input tree doesn't have at its path, and the other
+  // way round. What the upper's own directories differ in was counted when they were built.
+  absl::Status CountChanges(const UpperEntry& upper, const Directory* before,
+                            const Directory& built) {
+    for (const blob::NamedDifference& difference : blob::Differences(before, &built)) {
+      counter_.CountEntry(difference.before, difference.after);
+      if (difference.after.directory != nullptr && HasDirectory(upper, difference.name)) continue;
+      Digest old_child, new_child;
+      if (difference.before.directory != nullptr) {
+        old_child = blob::DigestOfNode(*difference.before.directory);
+      }
+      if (difference.after.directory != nullptr) {
+        new_child = blob::DigestOfNode(*difference.after.directory);
+      }
+      const absl::Status counted =
+          counter_.CountBelow(difference.before.directory == nullptr ? nullptr : &old_child,
+                              difference.after.directory == nullptr ? nullptr : &new_child);
+      if (!counted.ok()) return counted;
+    }
+    return absl::OkStatus();
+  }
+
+  static bool HasDirectory(const UpperEntry& upper, absl::string_view name) {
+    const auto found = std::lower_bound(
+        upper.children.begin(), upper.children.end(), name,
+        [](const auto& entry, absl::string_view key) { return entry->name < key; });
+    return found != upper.children.end() && (*found)->name == name &&
+           (*found)->kind == UpperEntry::Kind::kDirectory;
+  }
+
+  static absl::Status Refused(const std::string& path, const absl::Status& why) {
+    return absl::Status(why.code(), absl::StrCat("the workspace's directory '/", Printable(path),
+                                                 "' can't be captured: ", why.message()));
+  }
+
+  absl::StatusOr<Digest> Keep(const Directory& built, const std::string& path) {
     std::string bytes = blob::Serialise(built);
-    absl::Status valid = blob::Validate(built);
-    if (valid.ok() && bytes.size() > blob::kMaxDirectoryBytes) {
-      valid = absl::ResourceExhaustedError(absl::StrCat("its list of entries has ", bytes.size(),
-                                                        " bytes, more than ",
-                                                        blob::kMaxDirectoryBytes));
-    }
-    if (valid.ok() && HasTargetBeyondAscii(built) && !Directory().ParseFromString(bytes)) {
-      valid = absl::InvalidArgumentError("the target of a symlink in it is not UTF-8");
-    }
-    if (!valid.ok()) {
-      return absl::Status(valid.code(),
-                          absl::StrCat("the workspace's directory '/", Printable(path),
-                                       "' can't be captured: ", valid.message()));
+    if (bytes.size() > blob::kMaxDirectoryBytes) {
+      return Refused(path, absl::ResourceExhaustedError(
+                               absl::StrCat("its list of entries has ", bytes.size(),
+                                            " bytes, more than ", blob::kMaxDirectoryBytes)));
     }
     Digest digest = blob::DigestOf(bytes);
-    CapturedDirectory& kept = result_.directories[digest];
-    kept.message = std::make_shared<const Directory>(std::move(built));
-    kept.bytes = std::move(bytes);
+    result_.directories.try_emplace(digest, std::move(bytes));
     return digest;
   }
 
   blob::DirectoryReader& reader_;
   const blob::TreeLimits& limits_;
   CapturedDelta& result_;
+  ChangeCounter counter_;
   BaseDirectory root_;
 };
 
@@ -215,9 +235,8 @@ absl::StatusOr<CapturedDelta> CaptureDelta(int upper, const Digest& base,
   CapturedDelta result;
   result.differences = std::move(found->differences);
   result.warnings = std::move(found->warnings);
-  auto root = DeltaBuilder(reader, limits, result).Run(base, *found->root);
-  if (!root.ok()) return root.status();
-  result.root = *std::move(root);
+  const absl::Status built = DeltaBuilder(reader, limits, result).Run(base, *found->root);
+  if (!built.ok()) return built;
   return result;
 }
 

@@ -8,6 +8,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "agent/workspace/delta_counts.h"
 #include "agent/workspace/upper_differences.h"
 #include "common/blob/digest.h"
 #include "common/blob/directory.h"
@@ -16,20 +17,15 @@
 
 namespace rally::workspace {
 
-// A Directory message in both its forms.
-struct CapturedDirectory {
-  std::shared_ptr<const blob::Directory> message;
-  std::string bytes;
-};
-
 // The tree that an unmounted overlay showed, as its upper directory tells it.
 struct CapturedDelta {
   blob::Digest root;
-  // The directories that are not in the input tree, or were changed.
-  absl::flat_hash_map<blob::Digest, CapturedDirectory> directories;
+  // The directories that are not in the input tree, or were changed: their messages' bytes.
+  absl::flat_hash_map<blob::Digest, std::string> directories;
   // Regular files in the upper that differ from the input tree: content and path.
   std::vector<std::pair<blob::Digest, std::string>> files;
   std::vector<UpperDifference> differences;
+  DeltaCounts counts;
   // Lines for people: what could not be kept.
   std::vector<std::string> warnings;
 };

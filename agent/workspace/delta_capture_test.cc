@@ -169,7 +169,8 @@ TEST_F(DeltaCaptureTest, EntriesWithoutTimesKeepNone) {
   FileDescriptor upper(::open(directory_.Below("upper").c_str(), O_RDONLY | O_DIRECTORY));
   const auto delta = CaptureDelta(upper.get(), root, reader_);
   ASSERT_TRUE(delta.ok()) << delta.status();
-  const blob::Directory& built = *delta->directories.at(delta->root).message;
+  blob::Directory built;
+  ASSERT_TRUE(built.ParseFromString(delta->directories.at(delta->root)));
   ASSERT_EQ(built.files_size(), 2);
   EXPECT_FALSE(blob::MtimeOf(built.files(0)).has_value());
   EXPECT_TRUE(blob::MtimeOf(built.files(1)).has_value());

@@ -8,6 +8,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -40,6 +41,7 @@ absl::StatusOr<std::vector<std::string>> ListNames(int directory, const std::str
     if (name != "." && name != "..") names.emplace_back(name);
   }
   if (errno != 0) return WorkspaceErrno("listing", path);
+  std::sort(names.begin(), names.end());
   return names;
 }
 

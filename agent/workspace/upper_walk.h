@@ -26,7 +26,7 @@ struct UpperEntry {
   // Of a directory.
   bool opaque = false;
   std::string redirect;
-  std::vector<std::unique_ptr<UpperEntry>> children;
+  std::vector<std::unique_ptr<UpperEntry>> children;  // Sorted by name.
 };
 
 // An upper directory as it was found.

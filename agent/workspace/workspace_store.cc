@@ -306,12 +306,11 @@ absl::StatusOr<WorkspaceStore::CaptureResult> OverlayWorkspaceStore::CaptureUppe
   if (!upper.valid()) return blob::ErrnoStatus(errno, absl::StrCat("opening ", upper_path));
   auto delta = CaptureDelta(upper.get(), record.input_root, reader_);
   if (!delta.ok()) return delta.status();
-  const auto counts = CountChanges(*delta, record.input_root, reader_);
-  if (!counts.ok()) return counts.status();
+  const DeltaCounts& counts = delta->counts;
   // The catalog may have flattened the tree meanwhile; it is the same tree.
   const auto held = catalog_->Acquire(record.input_root);
   LocalTree input = held.has_value() ? held->tree : LocalTree{record.layers, /*entries=*/0};
-  const int64_t entries = input.entries + counts->added - counts->removed;
+  const int64_t entries = input.entries + counts.added - counts.removed;
   if (entries > blob::kMaxTreeEntries) {
     return absl::ResourceExhaustedError(absl::StrCat("the workspace has ", entries,
                                                      " entries after the step, more than ",
@@ -321,8 +320,8 @@ absl::StatusOr<WorkspaceStore::CaptureResult> OverlayWorkspaceStore::CaptureUppe
   const auto uploaded_bytes = UploadDelta(upper.get(), *delta, remote);
   if (!uploaded_bytes.ok()) return uploaded_bytes.status();
 
-  CaptureResult result{delta->root,     counts->added,   counts->changed,
-                       counts->removed, *uploaded_bytes, std::move(delta->warnings)};
+  CaptureResult result{delta->root,    counts.added,    counts.changed,
+                       counts.removed, *uploaded_bytes, std::move(delta->warnings)};
   // From here on a repeated call answers from this file; everything below only saves work later.
   absl::Status status = WriteCaptureResult(attempts_.AttemptDirectory(attempt), result);
   if (!status.ok()) return status;
@@ -397,11 +396,11 @@ void OverlayWorkspaceStore::MakeRoomLater(int64_t wanted_bytes) {
 
 void OverlayWorkspaceStore::KeepMessagesLater(Messages messages) {
   // The next step's input, most likely.
-  for (const auto& [digest, directory] : messages) reader_.Prime(digest, directory.message);
+  for (const auto& [digest, bytes] : messages) reader_.Prime(digest, bytes);
   // Shared because a std::function has to be copyable. When it isn't done, they are fetched again.
   background_->Add([this, kept = std::make_shared<Messages>(std::move(messages))] {
-    for (const auto& [digest, directory] : *kept) {
-      const absl::Status status = messages_.Keep(digest, directory.bytes);
+    for (const auto& [digest, bytes] : *kept) {
+      const absl::Status status = messages_.Keep(digest, bytes);
       LOG_IF(WARNING, !status.ok()) << "keeping the directories of a tree: " << status;
       if (!status.ok()) return;
     }

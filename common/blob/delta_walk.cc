@@ -1,5 +1,7 @@
 #include "common/blob/delta_walk.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -28,25 +30,17 @@ absl::Status WalkLevel(DirectoryReader& reader, const Digest* before, const Dige
   absl::StatusOr<DirectoryPointer> new_directory = ReadOrNone(reader, after);
   if (!new_directory.ok()) return new_directory.status();
 
-  absl::btree_map<absl::string_view, std::pair<NamedEntry, NamedEntry>> names;
-  if (*old_directory != nullptr) {
-    for (const auto& [name, entry] : EntriesOf(**old_directory)) names[name].first = entry;
-  }
-  if (*new_directory != nullptr) {
-    for (const auto& [name, entry] : EntriesOf(**new_directory)) names[name].second = entry;
-  }
+  const std::vector<NamedDifference> differences =
+      Differences(old_directory->get(), new_directory->get());
   // What differs below comes in one batch.
   std::vector<Digest> wanted;
-  for (const auto& [name, sides] : names) {
-    if (SameEntry(sides.first, sides.second)) continue;
-    for (const DirectoryNode* child : {sides.first.directory, sides.second.directory}) {
+  for (const NamedDifference& difference : differences) {
+    for (const DirectoryNode* child : {difference.before.directory, difference.after.directory}) {
       if (child != nullptr) wanted.push_back(DigestOfNode(*child));
     }
   }
   reader.Prefetch(wanted);
-  for (const auto& [name, sides] : names) {
-    const auto& [old_entry, new_entry] = sides;
-    if (SameEntry(old_entry, new_entry)) continue;
+  for (const auto& [name, old_entry, new_entry] : differences) {
     visitor.Enter(name);
     if (old_entry.directory == nullptr || new_entry.directory == nullptr) {
       visitor.Visit(old_entry, new_entry);
@@ -68,30 +62,71 @@ absl::Status WalkLevel(DirectoryReader& reader, const Digest* before, const Dige
 }  // namespace
 
 bool SameEntry(const NamedEntry& a, const NamedEntry& b) {
-  if (a.file != nullptr && b.file != nullptr) {
-    return DigestOfNode(*a.file) == DigestOfNode(*b.file) && ModeOf(*a.file) == ModeOf(*b.file) &&
-           MtimeOf(*a.file) == MtimeOf(*b.file);
-  }
+  if (a.file != nullptr && b.file != nullptr) return IsSameFile(*a.file, *b.file);
   if (a.symlink != nullptr && b.symlink != nullptr) {
     return a.symlink->target() == b.symlink->target();
   }
   if (a.directory != nullptr && b.directory != nullptr) {
-    return DigestOfNode(*a.directory) == DigestOfNode(*b.directory);
+    return IsSameBlob(*a.directory, *b.directory);
   }
   return !a.exists() && !b.exists();
 }
 
 EntriesByName EntriesOf(const Directory& directory) {
   EntriesByName entries;
-  for (const FileNode& node : directory.files()) entries[node.name()].file = &node;
-  for (const SymlinkNode& node : directory.symlinks()) entries[node.name()].symlink = &node;
-  for (const DirectoryNode& node : directory.directories()) entries[node.name()].directory = &node;
+  entries.reserve(static_cast<size_t>(directory.files_size() + directory.symlinks_size() +
+                                      directory.directories_size()));
+  for (const FileNode& node : directory.files()) {
+    entries.push_back({node.name(), {&node, nullptr, nullptr}});
+  }
+  const auto files_end = static_cast<std::ptrdiff_t>(entries.size());
+  for (const SymlinkNode& node : directory.symlinks()) {
+    entries.push_back({node.name(), {nullptr, &node, nullptr}});
+  }
+  const auto symlinks_end = static_cast<std::ptrdiff_t>(entries.size());
+  for (const DirectoryNode& node : directory.directories()) {
+    entries.push_back({node.name(), {nullptr, nullptr, &node}});
+  }
+  const auto by_name = [](const auto& a, const auto& b) { return a.first < b.first; };
+  const auto begin = entries.begin();
+  if (symlinks_end > files_end) {
+    std::inplace_merge(begin, begin + files_end, begin + symlinks_end, by_name);
+  }
+  if (directory.directories_size() > 0) {
+    std::inplace_merge(begin, begin + symlinks_end, entries.end(), by_name);
+  }
   return entries;
 }
 
 NamedEntry FindEntry(const EntriesByName& entries, absl::string_view name) {
-  const auto found = entries.find(name);
-  return found == entries.end() ? NamedEntry() : found->second;
+  const auto found =
+      std::lower_bound(entries.begin(), entries.end(), name,
+                       [](const auto& entry, absl::string_view key) { return entry.first < key; });
+  return found == entries.end() || found->first != name ? NamedEntry() : found->second;
+}
+
+std::vector<NamedDifference> Differences(const Directory* before, const Directory* after) {
+  const EntriesByName old_entries = before == nullptr ? EntriesByName() : EntriesOf(*before);
+  const EntriesByName new_entries = after == nullptr ? EntriesByName() : EntriesOf(*after);
+  std::vector<NamedDifference> differences;
+  auto old_entry = old_entries.begin();
+  auto new_entry = new_entries.begin();
+  while (old_entry != old_entries.end() || new_entry != new_entries.end()) {
+    const int order = old_entry == old_entries.end()   ? 1
+                      : new_entry == new_entries.end() ? -1
+                                                       : old_entry->first.compare(new_entry->first);
+    NamedDifference difference;
+    if (order <= 0) {
+      difference.name = old_entry->first;
+      difference.before = (old_entry++)->second;
+    }
+    if (order >= 0) {
+      difference.name = new_entry->first;
+      difference.after = (new_entry++)->second;
+    }
+    if (!SameEntry(difference.before, difference.after)) differences.push_back(difference);
+  }
+  return differences;
 }
 
 absl::Status WalkDelta(DirectoryReader& reader, const Digest* before, const Digest* after,

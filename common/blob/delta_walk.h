@@ -4,9 +4,9 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <variant>
+#include <utility>
+#include <vector>
 
-#include "absl/container/btree_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -32,10 +32,21 @@ bool SameEntry(const NamedEntry& a, const NamedEntry& b);
 // The difference between the two sides of a path, of which at least one exists.
 DeltaEntry MakeDeltaEntry(std::string path, const NamedEntry& before, const NamedEntry& after);
 
-// A directory's entries by name, whatever their kind. Points into the directory.
-using EntriesByName = absl::btree_map<absl::string_view, NamedEntry>;
+// A directory's entries, whatever their kind, sorted by name. Points into the directory, which is
+// in canonical form.
+using EntriesByName = std::vector<std::pair<absl::string_view, NamedEntry>>;
 EntriesByName EntriesOf(const Directory& directory);
 NamedEntry FindEntry(const EntriesByName& entries, absl::string_view name);
+
+// One name that two directories don't have in common.
+struct NamedDifference {
+  absl::string_view name;
+  NamedEntry before;
+  NamedEntry after;
+};
+
+// Those of two directories, in the order of names. Null has no entries. Points into both.
+std::vector<NamedDifference> Differences(const Directory* before, const Directory* after);
 
 // Told about each path at which two trees differ, parents first, in the order of names.
 class DeltaVisitor {

@@ -16,8 +16,9 @@ constexpr int64_t kMaxTimestampSeconds = 253402300799;  // 9999-12-31.
 
 template <typename Nodes>
 void SortByName(Nodes* nodes) {
-  std::sort(nodes->begin(), nodes->end(),
-            [](const auto& a, const auto& b) { return a.name() < b.name(); });
+  // By their pointers: the nodes stay where they are.
+  std::sort(nodes->pointer_begin(), nodes->pointer_end(),
+            [](const auto* a, const auto* b) { return a->name() < b->name(); });
 }
 
 absl::Status Invalid(absl::string_view what, absl::string_view name, absl::string_view why) {
@@ -271,9 +272,7 @@ void SetDirectoryProperties(uint32_t mode, std::optional<absl::Time> mtime, Dire
 }
 
 bool IsSameFile(const FileNode& a, const FileNode& b) {
-  return a.digest().hash() == b.digest().hash() &&
-         a.digest().size_bytes() == b.digest().size_bytes() && ModeOf(a) == ModeOf(b) &&
-         MtimeOf(a) == MtimeOf(b);
+  return IsSameBlob(a, b) && ModeOf(a) == ModeOf(b) && MtimeOf(a) == MtimeOf(b);
 }
 
 Digest DigestOfNode(const FileNode& node) { return TrustedDigest(node.digest()); }

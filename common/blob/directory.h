@@ -84,6 +84,13 @@ auto FindNode(const Nodes& nodes, const std::string& name) -> decltype(&*nodes.b
   return found != nodes.end() && found->name() == name ? &*found : nullptr;
 }
 
+// Whether two nodes' digests are equal.
+template <typename Node>
+bool IsSameBlob(const Node& a, const Node& b) {
+  return a.digest().hash() == b.digest().hash() &&
+         a.digest().size_bytes() == b.digest().size_bytes();
+}
+
 // Whether both stand for the same content, mode and mtime.
 bool IsSameFile(const FileNode& a, const FileNode& b);
 

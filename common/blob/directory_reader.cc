@@ -25,20 +25,24 @@ absl::StatusOr<Directory> Parse(const Digest& digest, absl::string_view bytes) {
 CachingDirectoryReader::CachingDirectoryReader(BlobStore* store, int64_t bound_bytes)
     : store_(store), bound_bytes_(bound_bytes) {}
 
-std::shared_ptr<const Directory> CachingDirectoryReader::Find(const Digest& digest) {
+CachingDirectoryReader::Cached CachingDirectoryReader::Find(const Digest& digest) {
   absl::MutexLock lock(&mutex_);
   const auto found = index_.find(digest);
-  if (found == index_.end()) return nullptr;
+  if (found == index_.end()) return Cached();
   recent_.splice(recent_.begin(), recent_, found->second);
-  return found->second->directory;
+  return found->second->cached;
 }
 
-void CachingDirectoryReader::Insert(const Digest& digest,
-                                    std::shared_ptr<const Directory> directory) {
+void CachingDirectoryReader::Insert(const Digest& digest, Cached cached) {
   const int64_t cost = digest.size_bytes * kParsedPerSerialised + kEntryOverheadBytes;
   absl::MutexLock lock(&mutex_);
-  if (index_.contains(digest)) return;
-  recent_.push_front(Entry{digest, std::move(directory), cost});
+  const auto found = index_.find(digest);
+  if (found != index_.end()) {
+    // What is parsed already is worth more than bytes.
+    if (cached.directory != nullptr) found->second->cached = std::move(cached);
+    return;
+  }
+  recent_.push_front(Entry{digest, std::move(cached), cost});
   index_[digest] = recent_.begin();
   cached_bytes_ += cost;
   while (cached_bytes_ > bound_bytes_ && recent_.size() > 1) {
@@ -48,9 +52,20 @@ void CachingDirectoryReader::Insert(const Digest& digest,
   }
 }
 
+absl::StatusOr<std::shared_ptr<const Directory>> CachingDirectoryReader::ParseAndKeep(
+    const Digest& digest, absl::string_view bytes) {
+  absl::StatusOr<Directory> parsed = Parse(digest, bytes);
+  if (!parsed.ok()) return parsed.status();
+  auto directory = std::make_shared<const Directory>(*std::move(parsed));
+  Insert(digest, {directory, nullptr});
+  return directory;
+}
+
 absl::StatusOr<std::shared_ptr<const Directory>> CachingDirectoryReader::Read(
     const Digest& digest) {
-  if (std::shared_ptr<const Directory> known = Find(digest)) return known;
+  const Cached known = Find(digest);
+  if (known.directory != nullptr) return known.directory;
+  if (known.bytes != nullptr) return ParseAndKeep(digest, *known.bytes);
   if (digest.size_bytes > kMaxDirectoryBytes) {
     return absl::ResourceExhaustedError(absl::StrCat("directory ", digest.ToString(),
                                                      " has more than ", kMaxDirectoryBytes,
@@ -58,11 +73,7 @@ absl::StatusOr<std::shared_ptr<const Directory>> CachingDirectoryReader::Read(
   }
   absl::StatusOr<std::vector<std::string>> blobs = store_->Read({digest});
   if (!blobs.ok()) return blobs.status();
-  absl::StatusOr<Directory> parsed = Parse(digest, blobs->front());
-  if (!parsed.ok()) return parsed.status();
-  auto directory = std::make_shared<const Directory>(*std::move(parsed));
-  Insert(digest, directory);
-  return directory;
+  return ParseAndKeep(digest, blobs->front());
 }
 
 void CachingDirectoryReader::Prefetch(absl::Span<const Digest> digests) {
@@ -70,7 +81,7 @@ void CachingDirectoryReader::Prefetch(absl::Span<const Digest> digests) {
   absl::flat_hash_set<Digest> seen;
   int64_t cost = 0;
   for (const Digest& digest : digests) {
-    if (!seen.insert(digest).second || Find(digest) != nullptr) continue;
+    if (!seen.insert(digest).second || Find(digest).known()) continue;
     cost += digest.size_bytes * kParsedPerSerialised + kEntryOverheadBytes;
     if (cost > bound_bytes_ / 2) break;
     wanted.push_back(digest);
@@ -79,24 +90,18 @@ void CachingDirectoryReader::Prefetch(absl::Span<const Digest> digests) {
   absl::StatusOr<std::vector<std::string>> blobs = store_->Read(wanted);
   if (!blobs.ok()) return;  // Read will meet the error again, and say which blob it is about.
   for (size_t i = 0; i < wanted.size(); ++i) {
-    absl::StatusOr<Directory> parsed = Parse(wanted[i], (*blobs)[i]);
-    if (parsed.ok()) Insert(wanted[i], std::make_shared<const Directory>(*std::move(parsed)));
+    // Read will meet this error, too.
+    ParseAndKeep(wanted[i], (*blobs)[i]).status().IgnoreError();
   }
 }
 
 void CachingDirectoryReader::Prime(const Digest& digest,
                                    std::shared_ptr<const Directory> directory) {
-  Insert(digest, std::move(directory));
+  Insert(digest, {std::move(directory), nullptr});
 }
 
-absl::Status CachingDirectoryReader::Prime(const Digest& digest, absl::string_view bytes) {
-  if (DigestOf(bytes) != digest) {
-    return absl::DataLossError(absl::StrCat("blob ", digest.ToString(), ": wrong bytes"));
-  }
-  absl::StatusOr<Directory> parsed = Parse(digest, bytes);
-  if (!parsed.ok()) return parsed.status();
-  Insert(digest, std::make_shared<const Directory>(*std::move(parsed)));
-  return absl::OkStatus();
+void CachingDirectoryReader::Prime(const Digest& digest, std::string bytes) {
+  Insert(digest, {nullptr, std::make_shared<const std::string>(std::move(bytes))});
 }
 
 int64_t CachingDirectoryReader::cached_bytes() const {

@@ -48,20 +48,29 @@ class CachingDirectoryReader : public DirectoryReader {
   // Makes a directory known without a read. The caller vouches that it is valid and is what the
   // digest names.
   void Prime(const Digest& digest, std::shared_ptr<const Directory> directory);
-  // The same from bytes, which are checked.
-  absl::Status Prime(const Digest& digest, absl::string_view bytes);
+  // The same as bytes, which are parsed and checked only if they are read.
+  void Prime(const Digest& digest, std::string bytes);
 
   int64_t cached_bytes() const;
 
  private:
+  // One of both, or none when it isn't cached.
+  struct Cached {
+    std::shared_ptr<const Directory> directory;
+    std::shared_ptr<const std::string> bytes;
+
+    bool known() const { return directory != nullptr || bytes != nullptr; }
+  };
   struct Entry {
     Digest digest;
-    std::shared_ptr<const Directory> directory;
+    Cached cached;
     int64_t cost_bytes;
   };
 
-  std::shared_ptr<const Directory> Find(const Digest& digest);
-  void Insert(const Digest& digest, std::shared_ptr<const Directory> directory);
+  Cached Find(const Digest& digest);
+  void Insert(const Digest& digest, Cached cached);
+  absl::StatusOr<std::shared_ptr<const Directory>> ParseAndKeep(const Digest& digest,
+                                                                absl::string_view bytes);
 
   BlobStore* const store_;
   const int64_t bound_bytes_;
