@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,8 +18,8 @@ namespace rally::workspace {
 
 using ::rally::blob::Digest;
 
-DirectoryMessages::DirectoryMessages(std::string directory, blob::BlobStore* remote)
-    : directory_(std::move(directory)), remote_(remote) {
+DirectoryMessages::DirectoryMessages(std::string directory, blob::BlobStore* remote, Later later)
+    : directory_(std::move(directory)), remote_(remote), later_(std::move(later)) {
   // Failing shows when something is kept.
   ::mkdir(directory_.c_str(), 0700);
 }
@@ -59,12 +60,26 @@ absl::StatusOr<std::vector<std::string>> DirectoryMessages::Read(absl::Span<cons
   if (absent.empty()) return result;
   auto fetched = remote_->Read(absent);
   if (!fetched.ok()) return fetched.status();
-  for (size_t i = 0; i < absent.size(); ++i) {
-    // A full disk only costs another fetch the next time.
-    Keep(absent[i], (*fetched)[i]).IgnoreError();
-    result[places[i]] = std::move((*fetched)[i]);
-  }
+  for (size_t i = 0; i < absent.size(); ++i) result[places[i]] = (*fetched)[i];
+  KeepAll(std::move(absent), *std::move(fetched));
   return result;
+}
+
+void DirectoryMessages::KeepAll(std::vector<Digest> digests, std::vector<std::string> messages) {
+  int64_t bytes = 0;
+  for (const std::string& message : messages) bytes += static_cast<int64_t>(message.size());
+  // Shared because a std::function has to be copyable.
+  const auto kept = std::make_shared<std::pair<std::vector<Digest>, std::vector<std::string>>>(
+      std::move(digests), std::move(messages));
+  const auto keep = [this, bytes, kept] {
+    for (size_t i = 0; i < kept->first.size(); ++i) {
+      // A full disk only costs another fetch the next time.
+      Keep(kept->first[i], kept->second[i]).IgnoreError();
+    }
+    later_bytes_ -= bytes;
+  };
+  later_bytes_ += bytes;
+  if (later_bytes_ > kMaxLaterBytes || !later_(keep)) keep();
 }
 
 absl::StatusOr<std::vector<Digest>> DirectoryMessages::FindMissing(

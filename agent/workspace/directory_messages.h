@@ -1,6 +1,9 @@
 #ifndef RALLY_AGENT_WORKSPACE_DIRECTORY_MESSAGES_H_
 #define RALLY_AGENT_WORKSPACE_DIRECTORY_MESSAGES_H_
 
+#include <atomic>
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,10 +20,13 @@ namespace rally::workspace {
 // Ownership: the remote store must outlive it. Threads: thread-safe. Errors: the remote store's.
 class DirectoryMessages : public blob::BlobStore {
  public:
-  // `directory` is created when absent.
-  DirectoryMessages(std::string directory, blob::BlobStore* remote);
+  // Runs something later, in order; false when it takes no more. It runs all before its end.
+  using Later = std::function<bool(std::function<void()>)>;
 
-  // Meant for Directory messages only: keeps what it had to fetch.
+  // `directory` is created when absent.
+  DirectoryMessages(std::string directory, blob::BlobStore* remote, Later later);
+
+  // Meant for Directory messages only: keeps what it had to fetch, later where that is possible.
   absl::StatusOr<std::vector<std::string>> Read(absl::Span<const blob::Digest> digests) override;
 
   absl::StatusOr<std::vector<blob::Digest>> FindMissing(
@@ -37,10 +43,16 @@ class DirectoryMessages : public blob::BlobStore {
   absl::Status RemoveAllBut(const absl::flat_hash_set<blob::Digest>& needed);
 
  private:
+  // Of what waits to be kept.
+  static constexpr int64_t kMaxLaterBytes = 32 << 20;
+
   std::string PathOf(const blob::Digest& digest) const;
+  void KeepAll(std::vector<blob::Digest> digests, std::vector<std::string> messages);
 
   const std::string directory_;
   blob::BlobStore* const remote_;
+  const Later later_;
+  std::atomic<int64_t> later_bytes_{0};
 };
 
 }  // namespace rally::workspace

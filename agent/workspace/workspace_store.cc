@@ -77,7 +77,8 @@ class OverlayWorkspaceStore : public WorkspaceStore {
         remote_(remote),
         trash_(absl::StrCat(directory_, "/trash")),
         attempts_(directory_, features, &trash_),
-        messages_(absl::StrCat(directory_, "/directories"), remote),
+        messages_(absl::StrCat(directory_, "/directories"), remote,
+                  [this](std::function<void()> work) { return background_->Add(std::move(work)); }),
         reader_(&messages_) {}
 
   ~OverlayWorkspaceStore() override {

@@ -32,7 +32,7 @@ constexpr int64_t kLargestReserveBytes = 16 * 1024 * 1024;
 
 absl::Status CheckDigests(absl::Span<const Digest> digests) {
   for (const Digest& digest : digests) {
-    if (absl::Status valid = MakeDigest(digest.hash, digest.size_bytes).status(); !valid.ok()) {
+    if (absl::Status valid = ValidateDigest(digest.hash, digest.size_bytes); !valid.ok()) {
       return valid;
     }
   }

@@ -50,9 +50,15 @@ bool IsValidHash(absl::string_view hash) {
   return invalid == 0;
 }
 
-absl::StatusOr<Digest> MakeDigest(absl::string_view hash, int64_t size_bytes) {
+absl::Status ValidateDigest(absl::string_view hash, int64_t size_bytes) {
   if (!IsValidHash(hash)) return Malformed(hash, "a hash is 64 lower-case hexadecimal digits");
   if (size_bytes < 0) return Malformed(absl::StrCat(hash, "/", size_bytes), "negative size");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Digest> MakeDigest(absl::string_view hash, int64_t size_bytes) {
+  const absl::Status valid = ValidateDigest(hash, size_bytes);
+  if (!valid.ok()) return valid;
   return Digest{std::string(hash), size_bytes};
 }
 

@@ -39,8 +39,11 @@ struct Digest {
 // Exactly 64 lower-case hexadecimal digits.
 bool IsValidHash(absl::string_view hash);
 
-// InvalidArgument unless both parts are well-formed; the checks that everything from outside has
-// to pass before it becomes a Digest (hashes end up in file names).
+// InvalidArgument unless both parts are well-formed.
+absl::Status ValidateDigest(absl::string_view hash, int64_t size_bytes);
+
+// The same checks, which everything from outside has to pass before it becomes a Digest
+// (hashes end up in file names).
 absl::StatusOr<Digest> MakeDigest(absl::string_view hash, int64_t size_bytes);
 
 // Parses "hash/size": digits only, no sign, no leading zero, nothing around it.

@@ -88,9 +88,18 @@ Digest TrustedDigest(const build::bazel::remote::execution::v2::Digest& proto) {
   return Digest{proto.hash(), proto.size_bytes()};
 }
 
+template <typename Node>
+absl::Status ValidateDigestOf(const Node& node) {
+  return ValidateDigest(node.digest().hash(), node.digest().size_bytes());
+}
+
 }  // namespace
 
 bool IsValidUtf8(absl::string_view text) {
+  // Most text is ASCII.
+  unsigned char any = 0;
+  for (const char c : text) any |= static_cast<unsigned char>(c);
+  if (any < 0x80) return true;
   size_t i = 0;
   while (i < text.size()) {
     const unsigned char lead = text[i];
@@ -177,7 +186,7 @@ absl::Status Validate(const Directory& directory) {
     return valid;
   }
   for (const FileNode& node : directory.files()) {
-    if (absl::Status valid = FromProto(node.digest()).status(); !valid.ok()) {
+    if (absl::Status valid = ValidateDigestOf(node); !valid.ok()) {
       return Invalid("file", node.name(), valid.message());
     }
     if (absl::Status valid = ValidateProperties("file", node.name(), node.node_properties());
@@ -186,7 +195,7 @@ absl::Status Validate(const Directory& directory) {
     }
   }
   for (const DirectoryNode& node : directory.directories()) {
-    if (absl::Status valid = FromProto(node.digest()).status(); !valid.ok()) {
+    if (absl::Status valid = ValidateDigestOf(node); !valid.ok()) {
       return Invalid("directory", node.name(), valid.message());
     }
   }

@@ -170,7 +170,7 @@ TEST_F(TreeTest, ReadsALevelInOneBatchAndValidates) {
   EXPECT_EQ(tree->entries, 6);
   EXPECT_EQ(tree->depth, 2);
   EXPECT_EQ(tree->total_bytes, 3);
-  EXPECT_EQ(tree->files.size(), 3);
+  EXPECT_EQ(DistinctFiles(*tree).size(), 3);
   EXPECT_EQ(tree->directories.size(), 4);
 
   Directory hostile;

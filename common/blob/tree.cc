@@ -48,9 +48,6 @@ class LevelWalk {
         if (different_entries > limits_.max_entries) {
           return TreeTooLarge(root_, "entries", limits_.max_entries);
         }
-        for (const FileNode& file : (*directory)->files()) {
-          tree->files.insert(BlobKey::Of(file.digest().hash(), file.digest().size_bytes()));
-        }
         for (const DirectoryNode& child : (*directory)->directories()) {
           Digest digest = DigestOfNode(child);
           if (seen.insert(digest).second) next.push_back(std::move(digest));
@@ -120,6 +117,16 @@ absl::StatusOr<std::vector<Digest>> FindMissingInParts(BlobStore& store,
 
 }  // namespace
 
+absl::flat_hash_set<BlobKey> DistinctFiles(const LoadedTree& tree) {
+  absl::flat_hash_set<BlobKey> files;
+  for (const auto& [digest, directory] : tree.directories) {
+    for (const FileNode& file : directory->files()) {
+      files.insert(BlobKey::Of(file.digest().hash(), file.digest().size_bytes()));
+    }
+  }
+  return files;
+}
+
 absl::StatusOr<LoadedTree> LoadTree(DirectoryReader& reader, const Digest& root,
                                     const TreeLimits& limits) {
   LoadedTree tree;
@@ -155,8 +162,7 @@ absl::StatusOr<std::vector<Digest>> FindMissingInTree(BlobStore& store, Director
   if (!walked.ok()) return walked;
   if (absl::Status fits = MeasureTree(root, limits, &tree); !fits.ok()) return fits;
   std::vector<Digest> files;
-  files.reserve(tree.files.size());
-  for (const BlobKey& file : tree.files) files.push_back(file.ToDigest());
+  for (const BlobKey& file : DistinctFiles(tree)) files.push_back(file.ToDigest());
   std::sort(files.begin(), files.end());  // So that two runs give the same list.
   absl::StatusOr<std::vector<Digest>> absent = FindMissingInParts(store, files);
   if (!absent.ok()) return absent.status();

@@ -26,11 +26,13 @@ struct TreeLimits {
 // small graph of shared directories that stands for a huge tree is seen as huge.
 struct LoadedTree {
   absl::flat_hash_map<Digest, std::shared_ptr<const Directory>> directories;
-  absl::flat_hash_set<BlobKey> files;
   int64_t entries = 0;  // Without the root.
   int64_t total_bytes = 0;
   int depth = 0;  // Components of the longest path.
 };
+
+// The contents of its files, each once.
+absl::flat_hash_set<BlobKey> DistinctFiles(const LoadedTree& tree);
 
 // Reads a tree level by level, each level in batches. ResourceExhausted when a limit is exceeded,
 // before more is read than the limit allows.

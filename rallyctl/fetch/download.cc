@@ -35,8 +35,9 @@ absl::Status FetchInto(Invocation& invocation, Connection& connection, const Dow
   auto loaded = blob::LoadTree(**selection, (*selection)->root());
   if (!loaded.ok()) return loaded.status();
   int64_t total_bytes = 0;
-  for (const blob::BlobKey& file : loaded->files) total_bytes += file.size_bytes;
-  const int64_t total_files = static_cast<int64_t>(loaded->files.size());
+  const auto files = blob::DistinctFiles(*loaded);
+  for (const blob::BlobKey& file : files) total_bytes += file.size_bytes;
+  const int64_t total_files = static_cast<int64_t>(files.size());
   const int64_t bytes_before = store.transferred_bytes();
 
   if (mkdir(download.to.c_str(), 0777) != 0 && errno != EEXIST) {
