@@ -401,6 +401,8 @@ void OverlayWorkspaceStore::KeepMessagesLater(Messages messages) {
   // Shared because a std::function has to be copyable. When it isn't done, they are fetched again.
   background_->Add([this, kept = std::make_shared<Messages>(std::move(messages))] {
     for (const auto& [digest, bytes] : *kept) {
+      // Parsed while nobody waits for it. An error would show where it is needed.
+      reader_.Read(digest).status().IgnoreError();
       const absl::Status status = messages_.Keep(digest, bytes);
       LOG_IF(WARNING, !status.ok()) << "keeping the directories of a tree: " << status;
       if (!status.ok()) return;
