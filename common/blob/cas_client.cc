@@ -226,6 +226,8 @@ absl::StatusOr<std::vector<std::string>> CasClient::Read(absl::Span<const Digest
         });
     if (!status.ok()) return status;
   }
+  // All different, as most callers ask: nothing to copy.
+  if (wanted.size() == digests.size()) return fetched;
   std::vector<std::string> blobs(digests.size());
   for (size_t i = 0; i < digests.size(); ++i) {
     const auto found = position.find(digests[i]);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/blob/blob_key.h"
 #include "common/blob/file_digest.h"
 #include "common/blob/open_beneath.h"
 #include "common/blob/run_in_parallel.h"
@@ -64,6 +66,7 @@ class Builder {
 
   absl::StatusOr<MaterialiseStats> Run(const Digest& root, const std::optional<Digest>& base) {
     if (absl::Status s = MakeDirectories(root, base, ""); !s.ok()) return s;
+    last_places_ = {};  // All are known, and what is fetched next wants memory, too.
     if (absl::Status s = FetchSmall(); !s.ok()) return s;
     if (absl::Status s = FetchLarge(); !s.ok()) return s;
     for (const PlacedDirectory& placed : directories_) {
@@ -82,15 +85,14 @@ class Builder {
     // What is there already; never null.
     std::shared_ptr<const Directory> base;
   };
+  // Where a content goes. A tree has many, so those of one content are a chain instead of a list of
+  // their own, and the digest stays where it is, in the node.
   struct Place {
-    size_t directory;  // Index in directories_.
     const FileNode* node;
+    uint32_t directory;        // Index in directories_.
+    uint32_t next = kNoPlace;  // The next one of the same content.
   };
-  // One content and where it goes.
-  struct Wanted {
-    Digest digest;
-    std::vector<Place> places;
-  };
+  static constexpr uint32_t kNoPlace = std::numeric_limits<uint32_t>::max();
 
   // Preorder, so that parents come before children in directories_.
   absl::Status MakeDirectories(const Digest& digest, const std::optional<Digest>& base,
@@ -101,7 +103,7 @@ class Builder {
       return absl::Status(valid.code(),
                           absl::StrCat("blob ", digest.ToString(), ": ", valid.message()));
     }
-    const size_t index = directories_.size();
+    const auto index = static_cast<uint32_t>(directories_.size());
     absl::StatusOr<std::shared_ptr<const Directory>> below = std::make_shared<const Directory>();
     if (base.has_value()) below = reader_.Read(*base);
     if (!below.ok()) return below.status();
@@ -155,18 +157,24 @@ class Builder {
     return status;
   }
 
-  absl::Status MakeOrWant(const FileNode& file, size_t directory, int directory_fd) {
+  absl::Status MakeOrWant(const FileNode& file, uint32_t directory, int directory_fd) {
     ++stats_.files;
     const Digest digest = DigestOfNode(file);
-    if (digest == EmptyBlobDigest()) return WriteFile(directory_fd, {directory, &file}, "");
+    if (digest == EmptyBlobDigest()) return WriteFile(directory_fd, {&file, directory}, "");
     if (local_ != nullptr &&
         local_->TryLocal(digest, ModeOf(file), MtimeOf(file), directory_fd, file.name().c_str())) {
       ++stats_.local_files;
       return absl::OkStatus();
     }
-    const auto [at, is_new] = wanted_index_.try_emplace(digest, wanted_.size());
-    if (is_new) wanted_.push_back({digest, {}});
-    wanted_[at->second].places.push_back({directory, &file});
+    const auto place = static_cast<uint32_t>(places_.size());
+    places_.push_back({&file, directory});
+    const auto [last, is_new] = last_places_.try_emplace(BlobKey::Of(digest), place);
+    if (is_new) {
+      wanted_.push_back(place);
+    } else {
+      places_[last->second].next = place;
+      last->second = place;
+    }
     return absl::OkStatus();
   }
 
@@ -179,35 +187,36 @@ class Builder {
   }
 
   absl::Status FetchSmall() {
-    std::vector<std::vector<const Wanted*>> batches;
+    std::vector<std::vector<uint32_t>> batches;
     int64_t bytes = 0;
     const size_t most = std::clamp(wanted_.size() / kStreams, kBlobsWorthABatch, kBatchBlobs);
-    for (const Wanted& wanted : wanted_) {
-      if (wanted.digest.size_bytes > kSmallBlobBytes) continue;
-      if (batches.empty() || bytes + wanted.digest.size_bytes > kBatchBytes ||
-          batches.back().size() >= most) {
+    for (const uint32_t wanted : wanted_) {
+      const int64_t size_bytes = SizeOf(wanted);
+      if (size_bytes > kSmallBlobBytes) continue;
+      if (batches.empty() || bytes + size_bytes > kBatchBytes || batches.back().size() >= most) {
         batches.emplace_back();
         bytes = 0;
       }
-      batches.back().push_back(&wanted);
-      bytes += wanted.digest.size_bytes;
+      batches.back().push_back(wanted);
+      bytes += size_bytes;
       ++stats_.fetched_blobs;
-      stats_.fetched_bytes += wanted.digest.size_bytes;
+      stats_.fetched_bytes += size_bytes;
     }
     return RunInParallel(batches.size(), kStreams,
                          [&](size_t i) { return FetchBatch(batches[i]); });
   }
 
-  absl::Status FetchBatch(const std::vector<const Wanted*>& batch) const {
+  absl::Status FetchBatch(const std::vector<uint32_t>& batch) const {
     std::vector<Digest> digests;
     digests.reserve(batch.size());
-    for (const Wanted* wanted : batch) digests.push_back(wanted->digest);
+    for (const uint32_t wanted : batch) digests.push_back(DigestOfNode(*places_[wanted].node));
     absl::StatusOr<std::vector<std::string>> blobs = store_.Read(digests);
     if (!blobs.ok()) return blobs.status();
     FileDescriptor fd;
     size_t open_directory = directories_.size();
     for (size_t i = 0; i < batch.size(); ++i) {
-      for (const Place& place : batch[i]->places) {
+      for (uint32_t at = batch[i]; at != kNoPlace; at = places_[at].next) {
+        const Place& place = places_[at];
         if (place.directory != open_directory) {
           absl::StatusOr<FileDescriptor> opened = OpenDirectory(place.directory);
           if (!opened.ok()) return opened.status();
@@ -221,25 +230,27 @@ class Builder {
   }
 
   absl::Status FetchLarge() {
-    std::vector<const Wanted*> large;
-    for (const Wanted& wanted : wanted_) {
-      if (wanted.digest.size_bytes <= kSmallBlobBytes) continue;
-      large.push_back(&wanted);
+    std::vector<uint32_t> large;
+    for (const uint32_t wanted : wanted_) {
+      if (SizeOf(wanted) <= kSmallBlobBytes) continue;
+      large.push_back(wanted);
       ++stats_.fetched_blobs;
-      stats_.fetched_bytes += wanted.digest.size_bytes;
+      stats_.fetched_bytes += SizeOf(wanted);
     }
-    return RunInParallel(large.size(), kStreams, [&](size_t i) { return FetchStream(*large[i]); });
+    return RunInParallel(large.size(), kStreams, [&](size_t i) { return FetchStream(large[i]); });
   }
 
-  absl::Status FetchStream(const Wanted& wanted) const {
+  absl::Status FetchStream(uint32_t wanted) const {
+    const Digest digest = DigestOfNode(*places_[wanted].node);
     FileDescriptor first;
-    for (const Place& place : wanted.places) {
+    for (uint32_t at = wanted; at != kNoPlace; at = places_[at].next) {
+      const Place& place = places_[at];
       absl::StatusOr<FileDescriptor> directory_fd = OpenDirectory(place.directory);
       if (!directory_fd.ok()) return directory_fd.status();
       absl::StatusOr<FileDescriptor> fd = CreateFile(directory_fd->get(), place);
       if (!fd.ok()) return fd.status();
-      absl::Status filled = first.valid() ? CopyAll(first.get(), fd->get())
-                                          : store_.ReadToFile(wanted.digest, fd->get());
+      absl::Status filled =
+          first.valid() ? CopyAll(first.get(), fd->get()) : store_.ReadToFile(digest, fd->get());
       if (!filled.ok()) {
         return absl::Status(filled.code(),
                             absl::StrCat("'", Shown(place), "': ", filled.message()));
@@ -263,6 +274,8 @@ class Builder {
       offset += n;
     }
   }
+
+  int64_t SizeOf(uint32_t place) const { return places_[place].node->digest().size_bytes(); }
 
   absl::StatusOr<FileDescriptor> OpenDirectory(size_t index) const {
     return OpenBeneath(root_fd_, directories_[index].path, O_RDONLY | O_DIRECTORY);
@@ -333,8 +346,9 @@ class Builder {
   const int root_fd_;
   const mode_t refused_mode_bits_;
   std::vector<PlacedDirectory> directories_;
-  std::vector<Wanted> wanted_;
-  absl::flat_hash_map<Digest, size_t> wanted_index_;
+  std::vector<Place> places_;
+  std::vector<uint32_t> wanted_;  // The first place of each content to fetch.
+  absl::flat_hash_map<BlobKey, uint32_t> last_places_;
   MaterialiseStats stats_;
 };
 

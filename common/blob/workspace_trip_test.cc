@@ -147,6 +147,23 @@ TEST_F(WorkspaceTripTest, ComesOutAsItWentIn) {
   EXPECT_EQ(again->root, tree.root);
 }
 
+TEST_F(WorkspaceTripTest, OneContentIsFetchedOnceForAllItsPlaces) {
+  fs::create_directories(source_ / "d");
+  for (const char* name : {"a", "b", "d/a", "d/b", "z"}) {
+    Write(source_ / name, "small", name[0] == 'z' ? 0755 : 0600, kNanos + name[0]);
+    Write(source_ / (std::string(name) + " large"), std::string(300'000, 'L'), 0640, kNanos);
+  }
+  Write(source_ / "d/c", "another");
+  const CapturedTree tree = MustCapture();
+  ASSERT_EQ(UploadTree(store_, tree).status(), absl::OkStatus());
+  const auto stats = MaterialiseAs("out", tree.root);
+  ASSERT_EQ(stats.status(), absl::OkStatus());
+  EXPECT_EQ(Describe(scratch_ / "out"), Describe(source_));
+  EXPECT_EQ(stats->files, 11);
+  EXPECT_EQ(stats->fetched_blobs, 3);
+  EXPECT_EQ(stats->fetched_bytes, 5 + 300'000 + 7);
+}
+
 TEST_F(WorkspaceTripTest, UploadsOnlyWhatIsMissing) {
   Write(source_ / "a", "1");
   Write(source_ / "b", "2");
