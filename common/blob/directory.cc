@@ -157,6 +157,7 @@ void Canonicalise(Directory* directory) {
 
 std::string Serialise(const Directory& directory) {
   std::string bytes;
+  bytes.reserve(directory.ByteSizeLong());  // Or it would grow by doubling, and stay so.
   {
     google::protobuf::io::StringOutputStream stream(&bytes);
     google::protobuf::io::CodedOutputStream coded(&stream);
