@@ -37,7 +37,7 @@ class DeltaBuilder {
   DeltaBuilder(blob::DirectoryReader& reader, const blob::TreeLimits& limits, CapturedDelta& result)
       : reader_(reader), limits_(limits), result_(result), counter_(reader) {}
 
-  absl::Status Run(const Digest& base, const UpperEntry& upper) {
+  absl::Status Run(const Digest& base, UpperEntry& upper) {
     auto root = Read(base);
     if (!root.ok()) return root.status();
     root_ = *std::move(root);
@@ -93,7 +93,7 @@ class DeltaBuilder {
   }
 
   // `lower` shows through; `before` is what the input tree has at the same path, mostly the same.
-  absl::StatusOr<Digest> Build(const UpperEntry& upper, const std::string& path, int depth,
+  absl::StatusOr<Digest> Build(UpperEntry& upper, const std::string& path, int depth,
                                const BaseDirectory& lower, const BaseDirectory& before) {
     DirectoryEdit edit(lower.directory.get());
     for (const auto& entry : upper.children) {
@@ -116,7 +116,9 @@ class DeltaBuilder {
     if (!built.ok()) return Refused(path, built.status());
     const absl::Status counted = CountChanges(upper, before.directory.get(), **built);
     if (!counted.ok()) return counted;
-    return Keep(**built, path);
+    auto kept = Keep(**built, path);
+    upper.children.clear();  // They are in the message now, and all of both would be much.
+    return kept;
   }
 
   // Puts one entry of the upper among those that a directory gets. True if it is what shows through
@@ -133,7 +135,7 @@ class DeltaBuilder {
         return true;
       }
       blob::FillFileNode(entry.name, entry.digest, entry.mode, entry.mtime, added.add_files());
-      result_.files.emplace_back(entry.digest, path);
+      result_.files.emplace_back(blob::BlobKey::Of(entry.digest), path);
       return false;
     }
     if (entry.kind == UpperEntry::Kind::kSymlink) {
@@ -152,7 +154,7 @@ class DeltaBuilder {
     return !hides;
   }
 
-  absl::StatusOr<bool> AddDirectory(const UpperEntry& entry, const std::string& path, int depth,
+  absl::StatusOr<bool> AddDirectory(UpperEntry& entry, const std::string& path, int depth,
                                     const BaseDirectory& parent_lower,
                                     const BaseDirectory& parent_before, Directory& added) {
     auto lower = LowerHalf(entry, path, depth, parent_lower);

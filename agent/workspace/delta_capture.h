@@ -1,6 +1,7 @@
 #ifndef RALLY_AGENT_WORKSPACE_DELTA_CAPTURE_H_
 #define RALLY_AGENT_WORKSPACE_DELTA_CAPTURE_H_
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "agent/workspace/delta_counts.h"
 #include "agent/workspace/upper_differences.h"
+#include "common/blob/blob_key.h"
 #include "common/blob/digest.h"
 #include "common/blob/directory.h"
 #include "common/blob/directory_reader.h"
@@ -17,13 +19,17 @@
 
 namespace rally::workspace {
 
+// Content and path of regular files. Of a large tree these are the longest list, so keys instead of
+// digests, and no vector, which would be copied while it grows.
+using CapturedFiles = std::deque<std::pair<blob::BlobKey, std::string>>;
+
 // The tree that an unmounted overlay showed, as its upper directory tells it.
 struct CapturedDelta {
   blob::Digest root;
   // The directories that are not in the input tree, or were changed: their messages' bytes.
   absl::flat_hash_map<blob::Digest, std::string> directories;
-  // Regular files in the upper that differ from the input tree: content and path.
-  std::vector<std::pair<blob::Digest, std::string>> files;
+  // Regular files in the upper that differ from the input tree.
+  CapturedFiles files;
   std::vector<UpperDifference> differences;
   DeltaCounts counts;
   // Lines for people: what could not be kept.

@@ -84,7 +84,8 @@ TEST_F(DeltaCaptureTest, OnlyChangedFilesAreListed) {
   Upper("cp -a ../base/. .; echo new > d/e/two; touch -d 2020-02-03 d/e/two");
   const auto delta = Capture();
   ASSERT_TRUE(delta.ok()) << delta.status();
-  EXPECT_THAT(delta->files, ElementsAre(Pair(blob::DigestOf("new\n"), "d/e/two")));
+  EXPECT_THAT(delta->files,
+              ElementsAre(Pair(blob::BlobKey::Of(blob::DigestOf("new\n")), "d/e/two")));
   EXPECT_EQ(delta->directories.size(), 3);
 }
 

@@ -9,7 +9,6 @@
 #include <algorithm>
 
 #include "absl/container/flat_hash_set.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "agent/workspace/reopen.h"
 #include "common/blob/open_beneath.h"
@@ -56,27 +55,18 @@ bool Copy(int source, int64_t size_bytes, uint32_t mode, std::optional<absl::Tim
 
 }  // namespace
 
-LocalFiles::Key LocalFiles::KeyOf(const blob::Digest& digest) {
-  Key key{};
-  const std::string bytes = absl::HexStringToBytes(digest.hash);
-  std::copy_n(bytes.begin(), std::min(bytes.size(), key.hash.size()), key.hash.begin());
-  key.size_bytes = digest.size_bytes;
-  return key;
-}
-
-void LocalFiles::Add(const blob::Digest& digest, uint64_t layer, absl::string_view path) {
-  if (digest.size_bytes == 0) return;
-  const Key key = KeyOf(digest);
+void LocalFiles::Add(const blob::BlobKey& content, uint64_t layer, absl::string_view path) {
+  if (content.size_bytes == 0) return;
   absl::MutexLock lock(&mutex_);
-  if (files_.size() >= kMaxFiles && !files_.contains(key)) return;
-  files_[key] = Place{layer, std::string(path)};
+  if (files_.size() >= kMaxFiles && !files_.contains(content)) return;
+  files_[content] = Place{layer, std::string(path)};
 }
 
 FileDescriptor LocalFiles::Find(const blob::Digest& digest, int layers, struct stat* stat) const {
   Place place;
   {
     absl::MutexLock lock(&mutex_);
-    const auto found = files_.find(KeyOf(digest));
+    const auto found = files_.find(blob::BlobKey::Of(digest));
     if (found == files_.end()) return FileDescriptor();
     place = found->second;
   }

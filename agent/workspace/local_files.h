@@ -3,11 +3,9 @@
 
 #include <sys/stat.h>
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -15,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/blob/blob_key.h"
 #include "common/blob/digest.h"
 #include "common/file_descriptor.h"
 
@@ -30,7 +29,7 @@ class LocalFiles {
 
   // Remembers that `path`, in the layer's directory, has this content. The last one counts: its
   // mtime is most likely the one that is wanted next.
-  void Add(const blob::Digest& digest, uint64_t layer, absl::string_view path);
+  void Add(const blob::BlobKey& content, uint64_t layer, absl::string_view path);
 
   // Makes dirfd/name, which doesn't exist, a file with this content: a hard link where mode and
   // mtime agree, else a copy. False, and nothing there, when it can't. `layers` is the directory
@@ -46,29 +45,16 @@ class LocalFiles {
   size_t size() const;
 
  private:
-  // A digest in half the space.
-  struct Key {
-    std::array<char, 32> hash;
-    int64_t size_bytes;
-    friend bool operator==(const Key& a, const Key& b) {
-      return a.size_bytes == b.size_bytes && a.hash == b.hash;
-    }
-    template <typename H>
-    friend H AbslHashValue(H h, const Key& key) {
-      return H::combine(std::move(h), key.hash, key.size_bytes);
-    }
-  };
   struct Place {
     uint64_t layer;
     std::string path;
   };
 
-  static Key KeyOf(const blob::Digest& digest);
   // An O_PATH descriptor.
   FileDescriptor Find(const blob::Digest& digest, int layers, struct stat* stat) const;
 
   mutable absl::Mutex mutex_;
-  absl::flat_hash_map<Key, Place> files_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<blob::BlobKey, Place> files_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace rally::workspace

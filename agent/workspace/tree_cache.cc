@@ -41,6 +41,10 @@ class LayersAsSource : public blob::FileSource {
   const int layers_;
 };
 
+blob::BlobKey KeyOfNode(const FileNode& node) {
+  return blob::BlobKey::Of(node.digest().hash(), node.digest().size_bytes());
+}
+
 std::string Join(const std::string& directory, const std::string& name) {
   return directory.empty() ? name : absl::StrCat(directory, "/", name);
 }
@@ -92,8 +96,9 @@ absl::StatusOr<TreeCatalog::HeldTree> TreeCache::Ensure(const Digest& root, absl
 
 absl::Status TreeCache::Build(const Digest& root, bool whole, absl::Time deadline) {
   local_files_found_.WaitForNotificationWithTimeout(deadline - absl::Now());
-  const auto loaded = blob::LoadTree(*parts_.reader, root);
+  auto loaded = blob::LoadTree(*parts_.reader, root);
   if (!loaded.ok()) return loaded.status();
+  loaded->files = {};  // Nobody below asks for the list of them.
   std::optional<Digest> base;
   std::optional<TreeCatalog::HeldTree> below;
   if (!whole) {
@@ -149,7 +154,7 @@ absl::Status TreeCache::BuildLayer(const blob::LoadedTree& loaded, const Digest&
 
 absl::Status TreeCache::Adopt(const Digest& root, const std::string& upper, LocalTree below,
                               int64_t entries,
-                              const std::vector<std::pair<Digest, std::string>>& files) {
+                              const std::deque<std::pair<blob::BlobKey, std::string>>& files) {
   if (parts_.catalog->Has(root)) return parts_.trash->Take(upper);
   const uint64_t layer = parts_.catalog->NewLayer();
   const std::string target = absl::StrCat(directory_, "/", TreeCatalog::LayerName(layer));
@@ -165,7 +170,7 @@ absl::Status TreeCache::Adopt(const Digest& root, const std::string& upper, Loca
     parts_.trash->Take(target).IgnoreError();
     return published;
   }
-  for (const auto& [digest, path] : files) parts_.local_files->Add(digest, layer, path);
+  for (const auto& [content, path] : files) parts_.local_files->Add(content, layer, path);
   return absl::OkStatus();
 }
 
@@ -199,7 +204,7 @@ void TreeCache::AddFilesOfTree(const Digest& root, uint64_t layer) {
     const auto directory = blob::ParseDirectory(*message);
     if (!directory.ok()) continue;
     for (const FileNode& node : directory->files()) {
-      parts_.local_files->Add(blob::DigestOfNode(node), layer, Join(path, node.name()));
+      parts_.local_files->Add(KeyOfNode(node), layer, Join(path, node.name()));
     }
     for (const DirectoryNode& node : directory->directories()) {
       Digest child = blob::DigestOfNode(node);
@@ -231,7 +236,7 @@ void TreeCache::AddFilesOfLayer(const Digest& root, uint64_t layer) {
     }
     for (const FileNode& node : directory->files()) {
       if (!files.contains(node.name())) continue;
-      parts_.local_files->Add(blob::DigestOfNode(node), layer, Join(path, node.name()));
+      parts_.local_files->Add(KeyOfNode(node), layer, Join(path, node.name()));
     }
     for (const DirectoryNode& node : directory->directories()) {
       if (!directories.contains(node.name())) continue;

@@ -2,6 +2,7 @@
 #define RALLY_AGENT_WORKSPACE_TREE_CACHE_H_
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@
 #include "agent/workspace/local_files.h"
 #include "agent/workspace/trash.h"
 #include "agent/workspace/tree_catalog.h"
+#include "common/blob/blob_key.h"
 #include "common/blob/directory_reader.h"
 #include "common/blob/tree.h"
 #include "common/file_descriptor.h"
@@ -58,7 +60,7 @@ class TreeCache {
   // being `below`. `files` are the regular files in it. Takes `upper` away in any case.
   absl::Status Adopt(const blob::Digest& root, const std::string& upper, LocalTree below,
                      int64_t entries,
-                     const std::vector<std::pair<blob::Digest, std::string>>& files);
+                     const std::deque<std::pair<blob::BlobKey, std::string>>& files);
 
   // Replaces the tree's layers by a single one. Mounts of the old ones go on working.
   absl::Status Flatten(const blob::Digest& root, absl::Time deadline);
