@@ -9,6 +9,7 @@
 // Each is answered by one line of JSON: the seconds it took, of these the seconds of uploads, and
 // what came out; or an error.
 #include <fcntl.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -207,6 +208,8 @@ int Main(const std::string& controller, const std::string& directory) {
 }  // namespace rally
 
 int main(int argc, char** argv) {
+  // As agent/main.cc, for the same reason: what is measured is the agent's memory.
+  mallopt(M_ARENA_MAX, 2);
   if (argc != 3) {
     std::cerr << "usage: workspace_agent CONTROLLER DIRECTORY\n";
     return 2;
