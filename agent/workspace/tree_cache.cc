@@ -96,9 +96,8 @@ absl::StatusOr<TreeCatalog::HeldTree> TreeCache::Ensure(const Digest& root, absl
 
 absl::Status TreeCache::Build(const Digest& root, bool whole, absl::Time deadline) {
   local_files_found_.WaitForNotificationWithTimeout(deadline - absl::Now());
-  auto loaded = blob::LoadTree(*parts_.reader, root);
+  const auto loaded = blob::LoadTree(*parts_.reader, root);
   if (!loaded.ok()) return loaded.status();
-  loaded->files = {};  // Nobody below asks for the list of them.
   std::optional<Digest> base;
   std::optional<TreeCatalog::HeldTree> below;
   if (!whole) {
