@@ -64,7 +64,7 @@ class RecordingStore : public blob::BlobStore {
 
 void AddDirectory(std::string bytes, CapturedDelta& delta) {
   const Digest digest = blob::DigestOf(bytes);
-  delta.directories[digest].bytes = std::move(bytes);
+  delta.directories[digest] = std::move(bytes);
 }
 
 void AddFile(const Digest& digest, CapturedDelta& delta) {
