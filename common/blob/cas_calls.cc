@@ -8,8 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "common/blob/batch_message.h"
 #include "common/blob/digest_proto.h"
+#include "common/blob/raw_stream.h"
+#include "common/blob/stream_frame.h"
 #include "common/rpc/status.h"
+#include "google/bytestream/bytestream.pb.h"
 #include "grpcpp/client_context.h"
 
 namespace rally::blob {
@@ -19,6 +23,8 @@ namespace reapi = build::bazel::remote::execution::v2;
 
 using rpc::FromGrpc;
 
+constexpr char kReadMethod[] = "/google.bytestream.ByteStream/Read";
+constexpr char kWriteMethod[] = "/google.bytestream.ByteStream/Write";
 constexpr size_t kDigestsPerRequest = 10'000;
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
 // A full store may be about to make room, and some servers shed load with this status.
@@ -74,7 +80,7 @@ CasClient::Calls::Calls(std::shared_ptr<grpc::Channel> channel, Options options)
     : options_(std::move(options)),
       cas_(reapi::ContentAddressableStorage::NewStub(channel)),
       capabilities_(reapi::Capabilities::NewStub(channel)),
-      stream_(google::bytestream::ByteStream::NewStub(channel)) {}
+      channel_(std::move(channel)) {}
 
 absl::Status CasClient::Calls::Repeat(absl::string_view what,
                                       const std::function<absl::Status()>& attempt) const {
@@ -282,64 +288,78 @@ absl::StatusOr<std::vector<std::string>> CasClient::Calls::BatchRead(
   return blobs;
 }
 
-absl::Status CasClient::Calls::StreamWrite(const Digest& digest, const OpenPieces& open) {
+absl::Status CasClient::Calls::StreamWrite(const Digest& digest, const OpenBytes& open) {
   absl::Status status =
       Repeat(absl::StrCat("uploading blob ", digest.ToString(), " to ", options_.name),
              [&]() -> absl::Status {
-               absl::StatusOr<Pieces> pieces = open();
-               if (!pieces.ok()) return pieces.status();
-               return WriteOnce(digest, *pieces);
+               absl::StatusOr<NextBytes> next = open();
+               if (!next.ok()) return next.status();
+               return WriteOnce(digest, *next);
              });
   if (status.ok() || MayPass(status) || absl::IsInvalidArgument(status)) return status;
   // As in CheckContent.
-  absl::StatusOr<Pieces> pieces = open();
-  if (!pieces.ok()) return status;
+  absl::StatusOr<NextBytes> next = open();
+  if (!next.ok()) return status;
   Hasher hasher;
+  const std::unique_ptr<char[]> buffer(new char[kStreamFrameBytes]);
   while (true) {
-    absl::StatusOr<absl::string_view> piece = (*pieces)();
-    if (!piece.ok()) return status;
-    if (piece->empty()) break;
-    hasher.Update(*piece);
+    const absl::StatusOr<size_t> bytes = (*next)(buffer.get(), kStreamFrameBytes);
+    if (!bytes.ok()) return status;
+    if (*bytes == 0) break;
+    hasher.Update(absl::string_view(buffer.get(), *bytes));
   }
   return hasher.Finish() == digest ? status : NotWhatItSays(digest);
 }
 
-absl::Status CasClient::Calls::WriteOnce(const Digest& digest, Pieces& pieces) {
+absl::Status CasClient::Calls::WriteOnce(const Digest& digest, const NextBytes& next) {
+  using google::bytestream::WriteRequest;
   grpc::ClientContext context;
   SetDeadline(StreamDeadline(digest), &context);
-  google::bytestream::WriteResponse answer;
-  const auto writer = stream_->Write(&context, &answer);
-  google::bytestream::WriteRequest request;
-  request.set_resource_name(absl::StrCat(ResourcePrefix(), "uploads/", RandomUuid(), "/blobs/",
-                                         digest.hash, "/", digest.size_bytes));
+  RawStream stream(channel_, kWriteMethod, &context);
   int64_t offset = 0;
   bool open = true;
-  while (open && !request.finish_write()) {
-    absl::StatusOr<absl::string_view> piece = pieces();
-    if (piece.ok() && (offset + static_cast<int64_t>(piece->size()) > digest.size_bytes ||
-                       (piece->empty() && offset < digest.size_bytes))) {
-      piece = absl::InvalidArgumentError(
+  do {
+    const size_t bytes = std::min<int64_t>(kStreamFrameBytes, digest.size_bytes - offset);
+    const bool last = offset + static_cast<int64_t>(bytes) == digest.size_bytes;
+    BatchMessage message;
+    if (offset == 0) {
+      message.AppendField(WriteRequest::kResourceNameFieldNumber,
+                          absl::StrCat(ResourcePrefix(), "uploads/", RandomUuid(), "/blobs/",
+                                       digest.hash, "/", digest.size_bytes));
+    }
+    message.AppendVarintField(WriteRequest::kWriteOffsetFieldNumber, offset);
+    if (last) message.AppendVarintField(WriteRequest::kFinishWriteFieldNumber, 1);
+    message.BeginField(WriteRequest::kDataFieldNumber, bytes);
+    // Any other way out cancels the stream.
+    absl::StatusOr<size_t> got = next(message.Extend(bytes), bytes);
+    if (!got.ok()) return got.status();
+    if (last && *got == bytes) {
+      char surplus;
+      absl::StatusOr<size_t> more = next(&surplus, 1);
+      if (!more.ok()) return more.status();
+      *got += *more;
+    }
+    if (*got != bytes) {
+      return absl::InvalidArgumentError(
           "the content has another size than its digest says; did the file change while it was "
           "uploaded?");
     }
-    if (!piece.ok()) {
-      context.TryCancel();
-      writer->Finish().IgnoreError();  // Ours is the reason.
-      return piece.status();
-    }
-    request.set_write_offset(offset);
-    request.set_data(piece->data(), piece->size());
-    request.set_finish_write(piece->empty());
-    offset += static_cast<int64_t>(piece->size());
+    offset += static_cast<int64_t>(bytes);
     // False means that the server has answered, which it may do early if it has the blob.
-    open = writer->Write(request);
-    request.clear_resource_name();
-  }
-  if (open) writer->WritesDone();
-  const grpc::Status ended = writer->Finish();
+    open = stream.Write(message.Take());
+  } while (open && offset < digest.size_bytes);
+  stream.WritesDone();
+  google::bytestream::WriteResponse answer;
+  grpc::ByteBuffer bytes;
+  const bool answered =
+      stream.Read(&bytes) &&
+      grpc::SerializationTraits<google::bytestream::WriteResponse>::Deserialize(&bytes, &answer)
+          .ok();
+  const grpc::Status ended = stream.Finish();
   if (absl::Status status = FromServer(ended.error_code(), ended.error_message()); !status.ok()) {
     return IsStored(status) ? absl::OkStatus() : status;
   }
+  if (!answered) return absl::InternalError(absl::StrCat(options_.name, " gave no answer"));
   if (answer.committed_size() != digest.size_bytes) {
     return absl::InternalError(absl::StrCat(options_.name, " committed ", answer.committed_size(),
                                             " of ", digest.size_bytes, " bytes"));
@@ -369,23 +389,25 @@ absl::Status CasClient::Calls::ReadOnce(const Digest& digest, Hasher* hasher, co
       absl::StrCat(ResourcePrefix(), "blobs/", digest.hash, "/", digest.size_bytes));
   const int64_t begin = hasher->size_bytes();
   request.set_read_offset(begin);
-  const auto reader = stream_->Read(&context, request);
-  google::bytestream::ReadResponse response;
-  absl::Status refused;
-  while (refused.ok() && reader->Read(&response)) {
-    if (hasher->size_bytes() + static_cast<int64_t>(response.data().size()) > digest.size_bytes) {
-      refused = absl::DataLossError("it sent too many bytes");
-    } else {
-      hasher->Update(response.data());
-      refused = sink(response.data());
+  bool own_buffer;
+  grpc::ByteBuffer message;
+  grpc::SerializationTraits<google::bytestream::ReadRequest>::Serialize(request, &message,
+                                                                        &own_buffer);
+  RawStream stream(channel_, kReadMethod, &context);
+  stream.Write(message);
+  stream.WritesDone();
+  StreamFrame frame;
+  while (stream.Read(&message)) {
+    if (absl::Status status = frame.Parse(&message); !status.ok()) return status;
+    if (hasher->size_bytes() + frame.data_bytes() > digest.size_bytes) {
+      return absl::DataLossError("it sent too many bytes");
+    }
+    for (absl::string_view piece : frame.pieces()) {
+      hasher->Update(piece);
+      if (absl::Status status = sink(piece); !status.ok()) return status;
     }
   }
-  if (!refused.ok()) {
-    context.TryCancel();
-    reader->Finish().IgnoreError();  // Ours is the reason.
-    return refused;
-  }
-  const grpc::Status ended = reader->Finish();
+  const grpc::Status ended = stream.Finish();
   if (!ended.ok()) return FromServer(ended.error_code(), ended.error_message());
   if (hasher->size_bytes() == digest.size_bytes) return absl::OkStatus();
   const std::string what = absl::StrCat("the stream ended after ", hasher->size_bytes(), " of ",

@@ -18,8 +18,8 @@
 #include "build/bazel/remote/execution/v2/remote_execution.grpc.pb.h"
 #include "common/blob/cas_client.h"
 #include "common/blob/digest.h"
-#include "google/bytestream/bytestream.grpc.pb.h"
 #include "google/rpc/status.pb.h"
+#include "grpcpp/channel.h"
 
 namespace rally::blob {
 
@@ -28,9 +28,10 @@ namespace rally::blob {
 // Ownership: its own stubs. Threads: thread-safe. Blocking: each method, on the network.
 class CasClient::Calls {
  public:
-  // Hands out a blob's bytes in pieces; an empty piece ends it. Each attempt opens a new one.
-  using Pieces = std::function<absl::StatusOr<absl::string_view>()>;
-  using OpenPieces = std::function<absl::StatusOr<Pieces>()>;
+  // The next bytes of a blob to `to`, and how many: as many as asked for, or fewer at the end. Each
+  // attempt opens it anew.
+  using NextBytes = std::function<absl::StatusOr<size_t>(char* to, size_t bytes)>;
+  using OpenBytes = std::function<absl::StatusOr<NextBytes>()>;
   using Sink = std::function<absl::Status(absl::string_view)>;
 
   Calls(std::shared_ptr<grpc::Channel> channel, Options options);
@@ -50,7 +51,7 @@ class CasClient::Calls {
   absl::Status BatchUpdate(absl::Span<const Digest> digests, const Fill& fill);
   // In the order of `digests`, which are different ones; verified.
   absl::StatusOr<std::vector<std::string>> BatchRead(absl::Span<const Digest> digests);
-  absl::Status StreamWrite(const Digest& digest, const OpenPieces& open);
+  absl::Status StreamWrite(const Digest& digest, const OpenBytes& open);
   // Goes on where it was when the connection breaks; verified.
   absl::Status StreamRead(const Digest& digest, const Sink& sink);
 
@@ -63,7 +64,7 @@ class CasClient::Calls {
   absl::Status KeepUnstored(
       const absl::flat_hash_map<Digest, absl::Status>& answers,
       build::bazel::remote::execution::v2::BatchUpdateBlobsRequest* request) const;
-  absl::Status WriteOnce(const Digest& digest, Pieces& pieces);
+  absl::Status WriteOnce(const Digest& digest, const NextBytes& next);
   absl::Status ReadOnce(const Digest& digest, Hasher* hasher, const Sink& sink);
   std::string ResourcePrefix() const;
   absl::Time StreamDeadline(const Digest& digest) const;
@@ -71,7 +72,7 @@ class CasClient::Calls {
   const Options options_;
   const std::unique_ptr<build::bazel::remote::execution::v2::ContentAddressableStorage::Stub> cas_;
   const std::unique_ptr<build::bazel::remote::execution::v2::Capabilities::Stub> capabilities_;
-  const std::unique_ptr<google::bytestream::ByteStream::Stub> stream_;
+  const std::shared_ptr<grpc::Channel> channel_;  // For streams of bytes.
   absl::Mutex mutex_;
   int64_t server_batch_limit_ ABSL_GUARDED_BY(mutex_) = -1;  // -1: not known yet.
 };

@@ -26,7 +26,6 @@ constexpr int64_t kOverheadPerBlobBytes = 150;
 constexpr size_t kBlobsPerBatch = 4'000;
 // Fewer aren't worth calls of their own; more are shared out, so that the store's cores share them.
 constexpr size_t kBlobsWorthACall = 50;
-constexpr size_t kFrameBytes = 1024 * 1024;
 // A size in a message from elsewhere is a claim until that many bytes came.
 constexpr int64_t kLargestReserveBytes = 16 * 1024 * 1024;
 
@@ -102,26 +101,18 @@ absl::Status ReadSource(const BlobUpload& upload, char* to) {
   return absl::OkStatus();
 }
 
-// An open file as pieces of the size of a frame.
-class FilePieces {
- public:
-  explicit FilePieces(int fd) : fd_(fd), buffer_(std::make_unique<char[]>(kFrameBytes)) {}
-  ~FilePieces() { close(fd_); }
-  FilePieces(const FilePieces&) = delete;
-  FilePieces& operator=(const FilePieces&) = delete;
-
-  absl::StatusOr<absl::string_view> Next() {
-    while (true) {
-      const ssize_t n = read(fd_, buffer_.get(), kFrameBytes);
-      if (n >= 0) return absl::string_view(buffer_.get(), n);
-      if (errno != EINTR) return ErrnoStatus(errno, "reading the file to upload");
-    }
+// The next bytes of an open file: fewer than asked for only at its end.
+absl::StatusOr<size_t> ReadNext(int fd, char* to, size_t bytes) {
+  size_t filled = 0;
+  while (filled < bytes) {
+    const ssize_t n = read(fd, to + filled, bytes - filled);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoStatus(errno, "reading the file to upload");
+    if (n == 0) break;
+    filled += static_cast<size_t>(n);
   }
-
- private:
-  const int fd_;
-  const std::unique_ptr<char[]> buffer_;
-};
+  return filled;
+}
 
 }  // namespace
 
@@ -167,20 +158,20 @@ absl::Status CasClient::Upload(std::vector<BlobUpload> uploads) {
         batch, [&](size_t k, char* to) { return ReadSource(uploads[indices[k]], to); });
   };
   const auto send_stream = [&](size_t i) {
-    return calls_->StreamWrite(digests[i], [&, i]() -> absl::StatusOr<Calls::Pieces> {
+    return calls_->StreamWrite(digests[i], [&, i]() -> absl::StatusOr<Calls::NextBytes> {
       if (const auto* bytes = std::get_if<std::string>(&uploads[i].source)) {
-        return Calls::Pieces(
-            [rest = absl::string_view(*bytes)]() mutable -> absl::StatusOr<absl::string_view> {
-              const absl::string_view piece = rest.substr(0, kFrameBytes);
-              rest.remove_prefix(piece.size());
-              return piece;
-            });
+        return Calls::NextBytes([rest = absl::string_view(*bytes)](char* to, size_t most) mutable {
+          const size_t copied = rest.copy(to, most);
+          rest.remove_prefix(copied);
+          return copied;
+        });
       }
       absl::StatusOr<int> fd = std::get<1>(uploads[i].source)();
       if (!fd.ok()) return fd.status();
       // Shared, as std::function wants its callable copyable.
-      auto file = std::make_shared<FilePieces>(*fd);
-      return Calls::Pieces([file] { return file->Next(); });
+      auto file = std::make_shared<FileDescriptor>(*fd);
+      return Calls::NextBytes(
+          [file](char* to, size_t bytes) { return ReadNext(file->get(), to, bytes); });
     });
   };
   return RunInParallel(plan.size(), calls_->options().max_streams, [&](size_t work) {
