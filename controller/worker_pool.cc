@@ -1,6 +1,10 @@
 #include "controller/worker_pool.h"
 
+#include <atomic>
+#include <memory>
 #include <utility>
+
+#include "absl/synchronization/notification.h"
 
 namespace rally::controller {
 
@@ -28,6 +32,28 @@ bool WorkerPool::TryPost(std::function<void()> job) {
 void WorkerPool::Post(std::function<void()> job) {
   absl::MutexLock lock(&mutex_);
   if (!stopping_) queue_.push_back(std::move(job));
+}
+
+void WorkerPool::RunBoth(const std::function<void()>& own, std::function<void()> other) {
+  struct Other {
+    std::function<void()> work;
+    std::atomic<bool> taken{false};
+    absl::Notification done;
+  };
+  // Shared, as a thread may find it in the queue long after it was done here.
+  const auto state = std::make_shared<Other>();
+  state->work = std::move(other);
+  TryPost([state] {
+    if (state->taken.exchange(true)) return;
+    state->work();
+    state->done.Notify();
+  });
+  own();
+  if (state->taken.exchange(true)) {
+    state->done.WaitForNotification();
+  } else {
+    state->work();
+  }
 }
 
 void WorkerPool::Run() {

@@ -33,6 +33,11 @@ class WorkerPool {
   // taken before.
   void Post(std::function<void()> job) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Does both, and returns then: `other` on one of the threads meanwhile if one is free by the time
+  // that `own` is done, else after it. So a thread of the pool may call it.
+  void RunBoth(const std::function<void()>& own, std::function<void()> other)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
   void Run();
 

@@ -6,13 +6,13 @@
 
 namespace rally::cas {
 
-grpc::ServerWriteReactor<google::bytestream::ReadResponse>* ByteStreamService::Read(
-    grpc::CallbackServerContext* /*context*/, const google::bytestream::ReadRequest* request) {
-  return new DownloadStream(&parts_, request);
+grpc::ServerWriteReactor<grpc::ByteBuffer>* ByteStreamService::Read(
+    grpc::CallbackServerContext* /*context*/, const grpc::ByteBuffer* request) {
+  return new DownloadStream(&parts_, *request);
 }
 
-grpc::ServerReadReactor<google::bytestream::WriteRequest>* ByteStreamService::Write(
-    grpc::CallbackServerContext* /*context*/, google::bytestream::WriteResponse* response) {
+grpc::ServerReadReactor<grpc::ByteBuffer>* ByteStreamService::Write(
+    grpc::CallbackServerContext* /*context*/, grpc::ByteBuffer* response) {
   return new UploadStream(&parts_, response);
 }
 

@@ -20,6 +20,7 @@
 #include "controller/blob/blob_files.h"
 #include "controller/blob/blob_index.h"
 #include "controller/blob/disk_budget.h"
+#include "controller/worker_pool.h"
 
 namespace rally::cas {
 
@@ -73,6 +74,10 @@ class DiskStore {
    public:
     ~Writer();
     absl::Status Append(absl::string_view bytes);
+    // The same for many bytes, which are hashed on another of the threads while they are written,
+    // if one is free.
+    absl::Status Append(absl::Span<const absl::string_view> pieces,
+                        controller::WorkerPool* threads);
     // OK also if somebody else stored the same blob meanwhile. Durable after the store's Sync.
     absl::Status Commit();
 
@@ -95,7 +100,9 @@ class DiskStore {
   class Reader {
    public:
     ~Reader();
-    // Fills at most max_bytes; an empty result is the end.
+    // The next bytes, at most max_bytes, to `to(how many)`; returns how many, 0 at the end.
+    absl::StatusOr<size_t> Read(size_t max_bytes, const std::function<char*(size_t)>& to);
+    // The same; an empty piece is the end.
     absl::Status Read(size_t max_bytes, std::string* piece);
 
    private:

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "controller/blob/local_blob_store.h"
+#include "controller/worker_pool.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -197,6 +198,24 @@ TEST_F(DiskStoreTest, TruncatedAndReplacedFilesCountAsMissing) {
   fs::remove(FileOf(fifo));
   ASSERT_EQ(mkfifo(FileOf(fifo).c_str(), 0600), 0);
   EXPECT_EQ(store_->ReadAll(fifo).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(DiskStoreTest, ManyPiecesAreHashedWhileTheyAreWritten) {
+  controller::WorkerPool threads(2, 10);
+  const std::string first(100'000, 'x'), second(200'000, 'y');
+  const std::vector<absl::string_view> pieces = {first, second};
+  const Digest digest = blob::DigestOf(first + second);
+  auto writer = store_->NewWriter(digest);
+  ASSERT_EQ(writer.status(), absl::OkStatus());
+  ASSERT_EQ((*writer)->Append(pieces, &threads), absl::OkStatus());
+  EXPECT_EQ((*writer)->Append(pieces, &threads).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ((*writer)->Commit(), absl::OkStatus());
+  EXPECT_TRUE(store_->ReadAll(digest).value() == first + second);
+  // Bytes that aren't the digest's.
+  writer = store_->NewWriter(blob::DigestOf(second + first));
+  ASSERT_EQ(writer.status(), absl::OkStatus());
+  ASSERT_EQ((*writer)->Append(pieces, &threads), absl::OkStatus());
+  EXPECT_EQ((*writer)->Commit().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(DiskStoreTest, TruncationWhileItIsReadIsNoticed) {

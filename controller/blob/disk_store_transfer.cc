@@ -22,6 +22,11 @@ absl::Status NotFound(const Digest& digest) {
   return absl::NotFoundError(absl::StrCat("blob ", digest.ToString(), " is not in the store"));
 }
 
+absl::Status TooManyBytes(const Digest& digest) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("blob ", digest.ToString(), ": there are more bytes than its digest says"));
+}
+
 absl::Status AddContext(const absl::Status& status, absl::string_view what) {
   if (status.ok()) return status;
   return absl::Status(status.code(), absl::StrCat(what, ": ", status.message()));
@@ -58,11 +63,29 @@ DiskStore::Writer::~Writer() {
 absl::Status DiskStore::Writer::Append(absl::string_view bytes) {
   hasher_.Update(bytes);
   if (hasher_.size_bytes() > digest_.size_bytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("blob ", digest_.ToString(), ": there are more bytes than its digest says"));
+    return TooManyBytes(digest_);
   }
   return AddContext(blob::WriteAll(file_.fd, bytes),
                     absl::StrCat("storing blob ", digest_.ToString()));
+}
+
+absl::Status DiskStore::Writer::Append(absl::Span<const absl::string_view> pieces,
+                                       controller::WorkerPool* threads) {
+  int64_t bytes = hasher_.size_bytes();
+  for (absl::string_view piece : pieces) bytes += static_cast<int64_t>(piece.size());
+  if (bytes > digest_.size_bytes) return TooManyBytes(digest_);
+  absl::Status status;
+  const auto write = [&] {
+    for (absl::string_view piece : pieces) {
+      status = blob::WriteAll(file_.fd, piece);
+      if (!status.ok()) return;
+    }
+  };
+  const auto hash = [&] {
+    for (absl::string_view piece : pieces) hasher_.Update(piece);
+  };
+  threads->RunBoth(write, hash);
+  return AddContext(status, absl::StrCat("storing blob ", digest_.ToString()));
 }
 
 absl::Status DiskStore::Writer::Commit() {
@@ -160,14 +183,13 @@ absl::Status DiskStore::Reader::HashUntil(int64_t offset) {
   return absl::OkStatus();
 }
 
-absl::Status DiskStore::Reader::Read(size_t max_bytes, std::string* piece) {
-  piece->clear();
-  if (position_ >= end_ && position_ > 0) return absl::OkStatus();
+absl::StatusOr<size_t> DiskStore::Reader::Read(size_t max_bytes,
+                                               const std::function<char*(size_t)>& to) {
+  if (position_ >= end_ && position_ > 0) return 0;
   if (absl::Status status = HashUntil(begin_); !status.ok()) return status;
   const size_t bytes = std::min<int64_t>(max_bytes, end_ - position_);
   if (bytes > 0) {
-    piece->resize(bytes);
-    if (absl::Status status = ReadExactly(bytes, piece->data()); !status.ok()) return status;
+    if (absl::Status status = ReadExactly(bytes, to(bytes)); !status.ok()) return status;
   }
   if (position_ == end_ && fd_ >= 0) {
     // What comes after the part that was asked for counts for the hash as well.
@@ -175,7 +197,17 @@ absl::Status DiskStore::Reader::Read(size_t max_bytes, std::string* piece) {
     if (hasher_.Finish() != digest_) return Damaged("its bytes have another hash");
   }
   handed_out_ = true;
-  return absl::OkStatus();
+  return bytes;
+}
+
+absl::Status DiskStore::Reader::Read(size_t max_bytes, std::string* piece) {
+  piece->clear();
+  return Read(max_bytes,
+              [piece](size_t bytes) {
+                piece->resize(bytes);
+                return piece->data();
+              })
+      .status();
 }
 
 absl::Status DiskStore::Reader::ReadAll(char* to) {

@@ -3,6 +3,12 @@
 #include <utility>
 
 namespace rally::cas {
+namespace {
+
+// Hashing less takes no longer than waking a thread for it.
+constexpr size_t kSharedBytes = 128 * 1024;
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<IncomingBlob>> IncomingBlob::Begin(DiskStore* store,
                                                                   const blob::Digest& digest,
@@ -20,6 +26,20 @@ absl::Status IncomingBlob::Append(absl::string_view bytes) {
   received_bytes_ += static_cast<int64_t>(bytes.size());
   if (decoder_ == nullptr) return writer_->Append(bytes);
   return decoder_->Decode(bytes, [this](absl::string_view part) { return writer_->Append(part); });
+}
+
+absl::Status IncomingBlob::Append(absl::Span<const absl::string_view> pieces,
+                                  controller::WorkerPool* threads) {
+  size_t bytes = 0;
+  for (absl::string_view piece : pieces) bytes += piece.size();
+  if (decoder_ == nullptr && bytes >= kSharedBytes) {
+    received_bytes_ += static_cast<int64_t>(bytes);
+    return writer_->Append(pieces, threads);
+  }
+  for (absl::string_view piece : pieces) {
+    if (absl::Status status = Append(piece); !status.ok()) return status;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status IncomingBlob::Commit() {

@@ -8,8 +8,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "controller/blob/disk_store.h"
 #include "controller/blob/zstd_codec.h"
+#include "controller/worker_pool.h"
 
 namespace rally::cas {
 
@@ -26,6 +28,8 @@ class IncomingBlob {
                                                              Compression compression);
 
   absl::Status Append(absl::string_view bytes);
+  // The same for a whole frame; if it's a large one two of the threads share the work.
+  absl::Status Append(absl::Span<const absl::string_view> pieces, controller::WorkerPool* threads);
   absl::Status Commit();
 
   // Of what Append got, compressed or not.

@@ -4,31 +4,38 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/rpc/status.h"
+#include "google/bytestream/bytestream.pb.h"
+#include "grpcpp/impl/codegen/proto_utils.h"
 
 namespace rally::cas {
 
-UploadStream::UploadStream(ByteStreamParts* parts, google::bytestream::WriteResponse* response)
+UploadStream::UploadStream(ByteStreamParts* parts, grpc::ByteBuffer* response)
     : parts_(parts),
       response_(response),
       stream_(parts->next_stream++),
       place_(parts->streams.Take()) {
   if (place_) {
-    StartRead(&frame_);
+    StartRead(&arriving_);
   } else {
-    Finish(rpc::ToGrpc(TooManyStreams()));
+    Answer(rpc::ToGrpc(TooManyStreams()));
   }
 }
 
 void UploadStream::OnReadDone(bool ok) {
-  if (!ok) {
-    // If the connection broke off this status reaches nobody, and OnDone keeps what came.
-    return Finish(rpc::ToGrpc(absl::InvalidArgumentError(
-        "the upload ended before the message that finishes it; nothing was stored")));
+  bool first;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (finished_) return;
+    (ok ? arrived_ : ended_) = true;
+    if (working_) return;
+    working_ = true;
+    first = !begun_;
+    begun_ = true;
   }
-  if (!resource_name_.empty()) {
+  if (!first) {
     parts_->threads->Post([this] { Receive(); });
   } else if (!parts_->threads->TryPost([this] { Receive(); })) {
-    Finish(rpc::ToGrpc(TooManyStreams()));
+    Answer(rpc::ToGrpc(TooManyStreams()));
   }
 }
 
@@ -42,16 +49,41 @@ void UploadStream::OnDone() {
 }
 
 void UploadStream::Receive() {
-  absl::Status status = resource_name_.empty() ? Begin() : CheckSameName();
+  grpc::ByteBuffer message;
+  bool is_frame;
+  {
+    absl::MutexLock lock(&mutex_);
+    is_frame = arrived_;
+    arrived_ = false;
+    if (is_frame) message.Swap(&arriving_);
+  }
+  if (!is_frame) {
+    // If the connection broke off this status reaches nobody, and OnDone keeps what came.
+    return Answer(rpc::ToGrpc(absl::InvalidArgumentError(
+        "the upload ended before the message that finishes it; nothing was stored")));
+  }
+  if (!TakeIn(&message)) return;
+  {
+    absl::MutexLock lock(&mutex_);
+    working_ = arrived_ || ended_;
+    if (!working_) return;
+  }
+  // Not at once: others wait for the thread as well.
+  parts_->threads->Post([this] { Receive(); });
+}
+
+bool UploadStream::TakeIn(grpc::ByteBuffer* message) {
+  absl::Status status = frame_.Parse(message);
+  if (status.ok()) status = resource_name_.empty() ? Begin() : CheckSameName();
   if (!status.ok()) return Fail(status);
   if (early_end_.has_value()) return Done(*early_end_);
+  if (!frame_.finish_write()) StartRead(&arriving_);
   if (status = AppendFrame(); !status.ok()) return Fail(status);
-  if (!frame_.finish_write()) return StartRead(&frame_);
+  if (!frame_.finish_write()) return true;
   const int64_t received_bytes = blob_->received_bytes();
-  status = blob_->Commit();
-  if (!status.ok()) return Fail(status);
+  if (status = blob_->Commit(); !status.ok()) return Fail(status);
   Unregister();
-  Done(received_bytes);
+  return Done(received_bytes);
 }
 
 absl::Status UploadStream::Begin() {
@@ -105,11 +137,10 @@ absl::Status UploadStream::AppendFrame() {
                                                    blob_->received_bytes(), ", not at ",
                                                    frame_.write_offset()));
   }
-  absl::Status status = blob_->Append(frame_.data());
-  if (status.ok()) {
-    parts_->partial_uploads.Progress(resource_name_, stream_, blob_->received_bytes());
-  }
-  return status;
+  absl::Status status = blob_->Append(frame_.pieces(), parts_->threads);
+  if (!status.ok()) return status;
+  parts_->partial_uploads.Progress(resource_name_, stream_, blob_->received_bytes());
+  return absl::OkStatus();
 }
 
 void UploadStream::Unregister() {
@@ -117,17 +148,30 @@ void UploadStream::Unregister() {
   registered_ = false;
 }
 
-void UploadStream::Fail(const absl::Status& status) {
+bool UploadStream::Fail(const absl::Status& status) {
   // What came can't become the blob any more. The client's next try may be here before OnDone.
   Unregister();
   blob_.reset();
   if (absl::IsResourceExhausted(status)) parts_->partial_uploads.DropSuspended();
-  Finish(rpc::ToGrpc(status));
+  Answer(rpc::ToGrpc(status));
+  return false;
 }
 
-void UploadStream::Done(int64_t committed_size) {
-  response_->set_committed_size(committed_size);
-  Finish(grpc::Status::OK);
+bool UploadStream::Done(int64_t committed_size) {
+  google::bytestream::WriteResponse response;
+  response.set_committed_size(committed_size);
+  bool own_buffer;
+  Answer(grpc::SerializationTraits<google::bytestream::WriteResponse>::Serialize(
+      response, response_, &own_buffer));
+  return false;
+}
+
+void UploadStream::Answer(const grpc::Status& status) {
+  {
+    absl::MutexLock lock(&mutex_);
+    finished_ = true;
+  }
+  Finish(status);
 }
 
 }  // namespace rally::cas
