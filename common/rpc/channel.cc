@@ -31,11 +31,6 @@ constexpr int kMaxReconnectMs = 1'000;
 // Blob batches are the biggest messages: 4 MiB of data and what describes it.
 constexpr int kMaxMessageBytes = 8 << 20;
 
-// By default gRPC guesses how much may be on the way from what passed in a round trip. On a fast
-// network it guesses tens of MiB, which lie in memory and leave the cache before anybody looks at
-// them. Without the guess it's the rest of a message that is being received, and 64 KiB.
-constexpr int kWindowByMessage = 0;
-
 // Messages of a MiB come and go. By default glibc gives their memory back to the kernel and takes
 // it again for each, a page fault for each 4 KiB.
 void KeepMemoryForMessages() {
@@ -132,7 +127,6 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& address,
   }
   // A build host's proxy variables are for the steps' downloads, not for its own fleet.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, kWindowByMessage);
   KeepMemoryForMessages();
   KeepAttendingToSockets();
   return grpc::CreateCustomChannel(address, credentials, arguments);
@@ -259,7 +253,6 @@ void ConfigureServer(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kMaxIdleMs);
   builder->AddChannelArgument("grpc.server_handshake_timeout_ms", kHandshakeTimeoutMs);
-  builder->AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, kWindowByMessage);
   builder->SetMaxReceiveMessageSize(kMaxMessageBytes);
   KeepMemoryForMessages();
 }
