@@ -15,6 +15,9 @@
 #include "common/rpc/status.h"
 #include "google/bytestream/bytestream.pb.h"
 #include "grpcpp/client_context.h"
+#include "grpcpp/completion_queue.h"
+#include "grpcpp/generic/generic_stub.h"
+#include "grpcpp/support/proto_buffer_reader.h"
 
 namespace rally::blob {
 namespace {
@@ -23,6 +26,8 @@ namespace reapi = build::bazel::remote::execution::v2;
 
 using rpc::FromGrpc;
 
+constexpr char kBatchUpdateMethod[] =
+    "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchUpdateBlobs";
 constexpr char kReadMethod[] = "/google.bytestream.ByteStream/Read";
 constexpr char kWriteMethod[] = "/google.bytestream.ByteStream/Write";
 constexpr size_t kDigestsPerRequest = 10'000;
@@ -54,12 +59,30 @@ absl::Status NotWhatItSays(const Digest& digest) {
 }
 
 // Servers have various statuses for content that doesn't fit its digest, and none is needed.
-absl::Status CheckContent(const reapi::BatchUpdateBlobsRequest& request) {
-  for (const auto& part : request.requests()) {
-    const Digest digest = DigestIn(part.digest());
-    if (DigestOf(part.data()) != digest) return NotWhatItSays(digest);
+absl::Status CheckContent(const BatchUpdate& batch) {
+  for (const BatchUpdate::Part& part : batch.parts()) {
+    if (DigestOf(part.bytes) != part.digest) return NotWhatItSays(part.digest);
   }
   return absl::OkStatus();
+}
+
+// A unary call whose request is bytes.
+grpc::Status CallWithBytes(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                           const grpc::ByteBuffer& request, grpc::ClientContext* context,
+                           google::protobuf::Message* answer) {
+  grpc::CompletionQueue queue;
+  grpc::GenericStub stub(channel);
+  const auto call = stub.PrepareUnaryCall(context, method, request, &queue);
+  call->StartCall();
+  grpc::ByteBuffer bytes;
+  grpc::Status ended;
+  call->Finish(&bytes, &ended, nullptr);
+  void* tag;
+  bool ok;
+  queue.Next(&tag, &ok);
+  if (!ended.ok()) return ended;
+  return grpc::GenericDeserialize<grpc::ProtoBufferReader, google::protobuf::Message>(&bytes,
+                                                                                      answer);
 }
 
 void SetDeadline(absl::Time deadline, grpc::ClientContext* context) {
@@ -187,21 +210,17 @@ absl::StatusOr<std::vector<Digest>> CasClient::Calls::FindMissing(
   return missing;
 }
 
-absl::Status CasClient::Calls::BatchUpdate(absl::Span<const Digest> digests, const Fill& fill) {
-  reapi::BatchUpdateBlobsRequest request;
-  request.set_instance_name(options_.instance);
+absl::Status CasClient::Calls::UploadBatch(absl::Span<const Digest> digests, const Fill& fill) {
+  BatchUpdate batch(options_.instance);
   for (size_t i = 0; i < digests.size(); ++i) {
-    auto* part = request.add_requests();
-    *part->mutable_digest() = ToProto(digests[i]);
-    std::string* const data = part->mutable_data();
-    data->resize(static_cast<size_t>(digests[i].size_bytes));
-    if (absl::Status status = fill(i, data->data()); !status.ok()) return status;
+    if (absl::Status status = fill(i, batch.Add(digests[i])); !status.ok()) return status;
   }
   const auto attempt = [&]() -> absl::Status {
     grpc::ClientContext context;
     SetDeadline(absl::Now() + options_.call_deadline, &context);
     reapi::BatchUpdateBlobsResponse answer;
-    const grpc::Status ended = cas_->BatchUpdateBlobs(&context, request, &answer);
+    const grpc::Status ended =
+        CallWithBytes(channel_, kBatchUpdateMethod, batch.Message(), &context, &answer);
     if (!ended.ok()) return FromServer(ended.error_code(), ended.error_message());
     absl::flat_hash_map<Digest, absl::Status> answers;
     for (const auto& response : answer.responses()) {
@@ -211,23 +230,21 @@ absl::Status CasClient::Calls::BatchUpdate(absl::Span<const Digest> digests, con
       auto& known = answers.try_emplace(digest, part).first->second;
       if (IsStored(part)) known = std::move(part);
     }
-    return KeepUnstored(answers, &request);
+    return KeepUnstored(answers, &batch);
   };
   absl::Status status =
       Repeat(absl::StrCat("uploading a batch of blobs to ", options_.name), attempt);
   if (status.ok() || MayPass(status)) return status;
-  const absl::Status ours = CheckContent(request);
+  const absl::Status ours = CheckContent(batch);
   return ours.ok() ? status : ours;
 }
 
 absl::Status CasClient::Calls::KeepUnstored(
-    const absl::flat_hash_map<Digest, absl::Status>& answers,
-    reapi::BatchUpdateBlobsRequest* request) const {
+    const absl::flat_hash_map<Digest, absl::Status>& answers, BatchUpdate* batch) const {
   absl::Status first;
-  auto* const parts = request->mutable_requests();
-  int kept = 0;
-  for (int i = 0; i < parts->size(); ++i) {
-    const Digest digest = DigestIn((*parts)[i].digest());
+  std::vector<size_t> unstored;
+  for (size_t i = 0; i < batch->parts().size(); ++i) {
+    const Digest& digest = batch->parts()[i].digest;
     const auto found = answers.find(digest);
     if (found == answers.end()) {
       return absl::InternalError(
@@ -236,9 +253,9 @@ absl::Status CasClient::Calls::KeepUnstored(
     if (IsStored(found->second)) continue;
     // What is final counts more than what may pass.
     if (first.ok() || (MayPass(first) && !MayPass(found->second))) first = found->second;
-    parts->SwapElements(kept++, i);
+    unstored.push_back(i);
   }
-  parts->DeleteSubrange(kept, parts->size() - kept);
+  if (!first.ok()) batch->Keep(unstored);
   return first;
 }
 

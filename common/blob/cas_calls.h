@@ -16,6 +16,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "build/bazel/remote/execution/v2/remote_execution.grpc.pb.h"
+#include "common/blob/batch_update.h"
 #include "common/blob/cas_client.h"
 #include "common/blob/digest.h"
 #include "google/rpc/status.pb.h"
@@ -48,7 +49,7 @@ class CasClient::Calls {
   absl::StatusOr<std::vector<Digest>> FindMissing(absl::Span<const Digest> digests);
   // `fill(i, to)` puts the bytes of blob i, as many as its digest says, to `to`.
   using Fill = std::function<absl::Status(size_t, char*)>;
-  absl::Status BatchUpdate(absl::Span<const Digest> digests, const Fill& fill);
+  absl::Status UploadBatch(absl::Span<const Digest> digests, const Fill& fill);
   // In the order of `digests`, which are different ones; verified.
   absl::StatusOr<std::vector<std::string>> BatchRead(absl::Span<const Digest> digests);
   absl::Status StreamWrite(const Digest& digest, const OpenBytes& open);
@@ -60,10 +61,9 @@ class CasClient::Calls {
   // What a server said, with words of our own where it has none.
   absl::Status FromServer(int code, absl::string_view message) const;
   absl::Status BlobStatus(const Digest& digest, const google::rpc::Status& status) const;
-  // Leaves in the request what was not stored, and returns why: a final reason if there is one.
-  absl::Status KeepUnstored(
-      const absl::flat_hash_map<Digest, absl::Status>& answers,
-      build::bazel::remote::execution::v2::BatchUpdateBlobsRequest* request) const;
+  // Leaves in the batch what was not stored, and returns why: a final reason if there is one.
+  absl::Status KeepUnstored(const absl::flat_hash_map<Digest, absl::Status>& answers,
+                            BatchUpdate* batch) const;
   absl::Status WriteOnce(const Digest& digest, const NextBytes& next);
   absl::Status ReadOnce(const Digest& digest, Hasher* hasher, const Sink& sink);
   std::string ResourcePrefix() const;
@@ -72,7 +72,7 @@ class CasClient::Calls {
   const Options options_;
   const std::unique_ptr<build::bazel::remote::execution::v2::ContentAddressableStorage::Stub> cas_;
   const std::unique_ptr<build::bazel::remote::execution::v2::Capabilities::Stub> capabilities_;
-  const std::shared_ptr<grpc::Channel> channel_;  // For streams of bytes.
+  const std::shared_ptr<grpc::Channel> channel_;  // For messages of bytes.
   absl::Mutex mutex_;
   int64_t server_batch_limit_ ABSL_GUARDED_BY(mutex_) = -1;  // -1: not known yet.
 };

@@ -154,7 +154,7 @@ absl::Status CasClient::Upload(std::vector<BlobUpload> uploads) {
   const auto send_batch = [&](const std::vector<size_t>& indices) -> absl::Status {
     std::vector<Digest> batch;
     for (size_t i : indices) batch.push_back(digests[i]);
-    return calls_->BatchUpdate(
+    return calls_->UploadBatch(
         batch, [&](size_t k, char* to) { return ReadSource(uploads[indices[k]], to); });
   };
   const auto send_stream = [&](size_t i) {
