@@ -6,14 +6,9 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
-#include "common/blob/batch_message.h"
 #include "common/blob/digest_proto.h"
-#include "common/blob/raw_stream.h"
-#include "common/blob/stream_frame.h"
 #include "common/rpc/status.h"
-#include "google/bytestream/bytestream.pb.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/completion_queue.h"
 #include "grpcpp/generic/generic_stub.h"
@@ -28,8 +23,6 @@ using rpc::FromGrpc;
 
 constexpr char kBatchUpdateMethod[] =
     "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchUpdateBlobs";
-constexpr char kReadMethod[] = "/google.bytestream.ByteStream/Read";
-constexpr char kWriteMethod[] = "/google.bytestream.ByteStream/Write";
 constexpr size_t kDigestsPerRequest = 10'000;
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
 // A full store may be about to make room, and some servers shed load with this status.
@@ -40,23 +33,7 @@ absl::Status AddContext(const absl::Status& status, absl::string_view what) {
   return absl::Status(status.code(), absl::StrCat(what, ": ", status.message()));
 }
 
-// Whether the same call may end differently a little later.
-bool MayPass(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsAborted(status) ||
-         absl::IsResourceExhausted(status);
-}
-
-// A blob's name binds its content: somebody else's upload of it is as good.
-bool IsStored(const absl::Status& status) { return status.ok() || absl::IsAlreadyExists(status); }
-
 Digest DigestIn(const reapi::Digest& proto) { return Digest{proto.hash(), proto.size_bytes()}; }
-
-absl::Status NotWhatItSays(const Digest& digest) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("blob ", digest.ToString(),
-                   ": the content is not what its digest says; did the file change while it was "
-                   "uploaded?"));
-}
 
 // Servers have various statuses for content that doesn't fit its digest, and none is needed.
 absl::Status CheckContent(const BatchUpdate& batch) {
@@ -85,24 +62,29 @@ grpc::Status CallWithBytes(const std::shared_ptr<grpc::Channel>& channel, const 
                                                                                       answer);
 }
 
+}  // namespace
+
+bool MayPass(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsAborted(status) ||
+         absl::IsResourceExhausted(status);
+}
+
+absl::Status NotWhatItSays(const Digest& digest) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("blob ", digest.ToString(),
+                   ": the content is not what its digest says; did the file change while it was "
+                   "uploaded?"));
+}
+
 void SetDeadline(absl::Time deadline, grpc::ClientContext* context) {
   context->set_deadline(absl::ToChronoTime(deadline));
 }
-
-std::string RandomUuid() {
-  absl::BitGen random;
-  const uint64_t a = absl::Uniform<uint64_t>(random);
-  const uint64_t b = absl::Uniform<uint64_t>(random);
-  return absl::StrFormat("%08x-%04x-4%03x-%04x-%012x", a >> 32, (a >> 16) & 0xFFFF, a & 0xFFF,
-                         0x8000 | ((b >> 48) & 0x3FFF), b & 0xFFFFFFFFFFFF);
-}
-
-}  // namespace
 
 CasClient::Calls::Calls(std::shared_ptr<grpc::Channel> channel, Options options)
     : options_(std::move(options)),
       cas_(reapi::ContentAddressableStorage::NewStub(channel)),
       capabilities_(reapi::Capabilities::NewStub(channel)),
+      byte_stream_(google::bytestream::ByteStream::NewStub(channel)),
       channel_(std::move(channel)) {}
 
 absl::Status CasClient::Calls::Repeat(absl::string_view what,
@@ -148,15 +130,6 @@ absl::StatusOr<reapi::ServerCapabilities> CasClient::Calls::AskCapabilities(absl
   const grpc::Status status = capabilities_->GetCapabilities(&context, request, &answer);
   if (!status.ok()) return FromServer(status.error_code(), status.error_message());
   return answer;
-}
-
-std::string CasClient::Calls::ResourcePrefix() const {
-  return options_.instance.empty() ? "" : absl::StrCat(options_.instance, "/");
-}
-
-absl::Time CasClient::Calls::StreamDeadline(const Digest& digest) const {
-  return absl::Now() + options_.call_deadline +
-         options_.deadline_per_mib * (static_cast<double>(digest.size_bytes) / (1024 * 1024));
 }
 
 absl::StatusOr<int64_t> CasClient::Calls::BatchLimit() {
@@ -303,135 +276,6 @@ absl::StatusOr<std::vector<std::string>> CasClient::Calls::BatchRead(
   blobs.reserve(digests.size());
   for (const Digest& digest : digests) blobs.push_back(std::move(read[digest]));
   return blobs;
-}
-
-absl::Status CasClient::Calls::StreamWrite(const Digest& digest, const OpenBytes& open) {
-  absl::Status status =
-      Repeat(absl::StrCat("uploading blob ", digest.ToString(), " to ", options_.name),
-             [&]() -> absl::Status {
-               absl::StatusOr<NextBytes> next = open();
-               if (!next.ok()) return next.status();
-               return WriteOnce(digest, *next);
-             });
-  if (status.ok() || MayPass(status) || absl::IsInvalidArgument(status)) return status;
-  // As in CheckContent.
-  absl::StatusOr<NextBytes> next = open();
-  if (!next.ok()) return status;
-  Hasher hasher;
-  const std::unique_ptr<char[]> buffer(new char[kStreamFrameBytes]);
-  while (true) {
-    const absl::StatusOr<size_t> bytes = (*next)(buffer.get(), kStreamFrameBytes);
-    if (!bytes.ok()) return status;
-    if (*bytes == 0) break;
-    hasher.Update(absl::string_view(buffer.get(), *bytes));
-  }
-  return hasher.Finish() == digest ? status : NotWhatItSays(digest);
-}
-
-absl::Status CasClient::Calls::WriteOnce(const Digest& digest, const NextBytes& next) {
-  using google::bytestream::WriteRequest;
-  grpc::ClientContext context;
-  SetDeadline(StreamDeadline(digest), &context);
-  RawStream stream(channel_, kWriteMethod, &context);
-  int64_t offset = 0;
-  bool open = true;
-  do {
-    const size_t bytes = std::min<int64_t>(kStreamFrameBytes, digest.size_bytes - offset);
-    const bool last = offset + static_cast<int64_t>(bytes) == digest.size_bytes;
-    BatchMessage message;
-    if (offset == 0) {
-      message.AppendField(WriteRequest::kResourceNameFieldNumber,
-                          absl::StrCat(ResourcePrefix(), "uploads/", RandomUuid(), "/blobs/",
-                                       digest.hash, "/", digest.size_bytes));
-    }
-    message.AppendVarintField(WriteRequest::kWriteOffsetFieldNumber, offset);
-    if (last) message.AppendVarintField(WriteRequest::kFinishWriteFieldNumber, 1);
-    message.BeginField(WriteRequest::kDataFieldNumber, bytes);
-    // Any other way out cancels the stream.
-    absl::StatusOr<size_t> got = next(message.Extend(bytes), bytes);
-    if (!got.ok()) return got.status();
-    if (last && *got == bytes) {
-      char surplus;
-      absl::StatusOr<size_t> more = next(&surplus, 1);
-      if (!more.ok()) return more.status();
-      *got += *more;
-    }
-    if (*got != bytes) {
-      return absl::InvalidArgumentError(
-          "the content has another size than its digest says; did the file change while it was "
-          "uploaded?");
-    }
-    offset += static_cast<int64_t>(bytes);
-    // False means that the server has answered, which it may do early if it has the blob.
-    open = stream.Write(message.Take());
-  } while (open && offset < digest.size_bytes);
-  stream.WritesDone();
-  google::bytestream::WriteResponse answer;
-  grpc::ByteBuffer bytes;
-  const bool answered =
-      stream.Read(&bytes) &&
-      grpc::SerializationTraits<google::bytestream::WriteResponse>::Deserialize(&bytes, &answer)
-          .ok();
-  const grpc::Status ended = stream.Finish();
-  if (absl::Status status = FromServer(ended.error_code(), ended.error_message()); !status.ok()) {
-    return IsStored(status) ? absl::OkStatus() : status;
-  }
-  if (!answered) return absl::InternalError(absl::StrCat(options_.name, " gave no answer"));
-  if (answer.committed_size() != digest.size_bytes) {
-    return absl::InternalError(absl::StrCat(options_.name, " committed ", answer.committed_size(),
-                                            " of ", digest.size_bytes, " bytes"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CasClient::Calls::StreamRead(const Digest& digest, const Sink& sink) {
-  Hasher hasher;
-  absl::Status status =
-      Repeat(absl::StrCat("reading blob ", digest.ToString(), " from ", options_.name),
-             [&] { return ReadOnce(digest, &hasher, sink); });
-  if (!status.ok()) return status;
-  if (hasher.Finish() != digest) {
-    return absl::DataLossError(
-        absl::StrCat("blob ", digest.ToString(), ": ", options_.name, " sent wrong bytes"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CasClient::Calls::ReadOnce(const Digest& digest, Hasher* hasher, const Sink& sink) {
-  if (hasher->size_bytes() == digest.size_bytes) return absl::OkStatus();
-  grpc::ClientContext context;
-  SetDeadline(StreamDeadline(digest), &context);
-  google::bytestream::ReadRequest request;
-  request.set_resource_name(
-      absl::StrCat(ResourcePrefix(), "blobs/", digest.hash, "/", digest.size_bytes));
-  const int64_t begin = hasher->size_bytes();
-  request.set_read_offset(begin);
-  bool own_buffer;
-  grpc::ByteBuffer message;
-  grpc::SerializationTraits<google::bytestream::ReadRequest>::Serialize(request, &message,
-                                                                        &own_buffer);
-  RawStream stream(channel_, kReadMethod, &context);
-  stream.Write(message);
-  stream.WritesDone();
-  StreamFrame frame;
-  while (stream.Read(&message)) {
-    if (absl::Status status = frame.Parse(&message); !status.ok()) return status;
-    if (hasher->size_bytes() + frame.data_bytes() > digest.size_bytes) {
-      return absl::DataLossError("it sent too many bytes");
-    }
-    for (absl::string_view piece : frame.pieces()) {
-      hasher->Update(piece);
-      if (absl::Status status = sink(piece); !status.ok()) return status;
-    }
-  }
-  const grpc::Status ended = stream.Finish();
-  if (!ended.ok()) return FromServer(ended.error_code(), ended.error_message());
-  if (hasher->size_bytes() == digest.size_bytes) return absl::OkStatus();
-  const std::string what = absl::StrCat("the stream ended after ", hasher->size_bytes(), " of ",
-                                        digest.size_bytes, " bytes");
-  // Something on the way may have cut it; what is left can be asked for. One that adds nothing has
-  // no more.
-  return hasher->size_bytes() > begin ? absl::UnavailableError(what) : absl::DataLossError(what);
 }
 
 }  // namespace rally::blob

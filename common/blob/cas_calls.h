@@ -19,12 +19,25 @@
 #include "common/blob/batch_update.h"
 #include "common/blob/cas_client.h"
 #include "common/blob/digest.h"
+#include "google/bytestream/bytestream.grpc.pb.h"
 #include "google/rpc/status.pb.h"
 #include "grpcpp/channel.h"
+#include "grpcpp/client_context.h"
 
 namespace rally::blob {
 
-// The RPCs of CasClient, one method each, with deadline and repetition. It does not decide which
+// Whether the same call may end differently a little later.
+bool MayPass(const absl::Status& status);
+// A blob's name binds its content: somebody else's upload of it is as good.
+inline bool IsStored(const absl::Status& status) {
+  return status.ok() || absl::IsAlreadyExists(status);
+}
+// What was given as a blob's content has another digest.
+absl::Status NotWhatItSays(const Digest& digest);
+void SetDeadline(absl::Time deadline, grpc::ClientContext* context);
+
+// The RPCs of CasClient, one method each, with deadline and repetition; ByteStream's are in
+// cas_streams.cc. It does not decide which
 // blobs travel together.
 // Ownership: its own stubs. Threads: thread-safe. Blocking: each method, on the network.
 class CasClient::Calls {
@@ -52,6 +65,7 @@ class CasClient::Calls {
   absl::Status UploadBatch(absl::Span<const Digest> digests, const Fill& fill);
   // In the order of `digests`, which are different ones; verified.
   absl::StatusOr<std::vector<std::string>> BatchRead(absl::Span<const Digest> digests);
+  // Goes on with what the server has of an earlier attempt, also of another process.
   absl::Status StreamWrite(const Digest& digest, const OpenBytes& open);
   // Goes on where it was when the connection breaks; verified.
   absl::Status StreamRead(const Digest& digest, const Sink& sink);
@@ -64,7 +78,11 @@ class CasClient::Calls {
   // Leaves in the batch what was not stored, and returns why: a final reason if there is one.
   absl::Status KeepUnstored(const absl::flat_hash_map<Digest, absl::Status>& answers,
                             BatchUpdate* batch) const;
-  absl::Status WriteOnce(const Digest& digest, const NextBytes& next);
+  // How many bytes of an upload the server has, as far as it tells.
+  int64_t ReceivedBytes(const std::string& upload);
+  // From a byte on.
+  absl::Status WriteOnce(const Digest& digest, const std::string& upload, int64_t begin,
+                         const OpenBytes& open);
   absl::Status ReadOnce(const Digest& digest, Hasher* hasher, const Sink& sink);
   std::string ResourcePrefix() const;
   absl::Time StreamDeadline(const Digest& digest) const;
@@ -72,6 +90,7 @@ class CasClient::Calls {
   const Options options_;
   const std::unique_ptr<build::bazel::remote::execution::v2::ContentAddressableStorage::Stub> cas_;
   const std::unique_ptr<build::bazel::remote::execution::v2::Capabilities::Stub> capabilities_;
+  const std::unique_ptr<google::bytestream::ByteStream::Stub> byte_stream_;
   const std::shared_ptr<grpc::Channel> channel_;  // For messages of bytes.
   absl::Mutex mutex_;
   int64_t server_batch_limit_ ABSL_GUARDED_BY(mutex_) = -1;  // -1: not known yet.

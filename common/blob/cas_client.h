@@ -14,8 +14,9 @@ namespace rally::blob {
 
 // A store behind gRPC, reached with the portable core of the Remote Execution API only:
 // FindMissingBlobs, BatchUpdateBlobs, BatchReadBlobs, ByteStream Read and Write, GetCapabilities.
-// So the server may be anybody's. It does not compress, and does not remember which blobs the
-// server has.
+// So the server may be anybody's. One that also knows ByteStream's QueryWriteStatus gets the rest
+// only of a large blob whose upload broke off. It does not compress, and does not remember which
+// blobs the server has.
 //
 // Ownership: shares the channel. Threads: thread-safe.
 // Blocking: every method; each RPC has Options::call_deadline, and is repeated with growing pauses

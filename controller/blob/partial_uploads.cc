@@ -24,7 +24,8 @@ absl::StatusOr<std::unique_ptr<IncomingBlob>> PartialUploads::Begin(const std::s
   }
   Entry& entry = known->second;
   if (offset != 0 && entry.blob == nullptr) {
-    return absl::UnavailableError("this upload still goes on in another stream; try again");
+    return absl::AbortedError(
+        "this upload still goes on in another stream; begin at offset 0, or try again");
   }
   if (offset != 0 && offset != entry.received_bytes) {
     return absl::InvalidArgumentError(absl::StrCat("expected the bytes at offset ",

@@ -37,7 +37,7 @@ class PartialUploads {
   explicit PartialUploads(Options options) : options_(std::move(options)) {}
 
   // For a stream whose first bytes are at `offset`: what was received before, or null to begin
-  // anew. InvalidArgument if the offset is neither 0 nor where the upload stopped; Unavailable
+  // anew. InvalidArgument if the offset is neither 0 nor where the upload stopped; Aborted
   // while another stream is still at it.
   absl::StatusOr<std::unique_ptr<IncomingBlob>> Begin(const std::string& name, int64_t stream,
                                                       int64_t offset) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -81,7 +81,7 @@ TEST_F(PartialUploadsTest, NewerStreamCounts) {
   EXPECT_THAT(uploads_->Begin("n", 1, 0).value(), IsNull());
   uploads_->Progress("n", 1, 3);
   EXPECT_EQ(uploads_->ReceivedBytes("n"), 3);
-  EXPECT_EQ(uploads_->Begin("n", 2, 3).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(uploads_->Begin("n", 2, 3).status().code(), absl::StatusCode::kAborted);
   EXPECT_THAT(uploads_->Begin("n", 2, 0).value(), IsNull());
   uploads_->Progress("n", 1, 4);
   EXPECT_EQ(uploads_->ReceivedBytes("n"), 0);

@@ -58,7 +58,7 @@ class ByteStreamApiTest : public RemoteApiTest {
     StatusCode code;
     EXPECT_TRUE(Eventually(absl::Seconds(20), [&] {
       code = WriteStream(frames, response).error_code();
-      return code != StatusCode::UNAVAILABLE;
+      return code != StatusCode::ABORTED;
     }));
     return code;
   }

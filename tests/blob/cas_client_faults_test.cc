@@ -208,6 +208,62 @@ TEST_F(CasClientFaultsTest, ACutStreamGoesOnWhereItWasCut) {
   }
 }
 
+// Larger than what is worth it.
+std::string Huge() { return std::string(20 << 20, 'h') + "uge"; }
+
+TEST_F(CasClientFaultsTest, AnUploadThatBrokeOffGoesOnWhereItWas) {
+  const std::string huge = Huge();
+  const Digest digest = blob::DigestOf(huge);
+  FaultyCasServer::Faults faults;
+  faults.knows_write_status = true;
+  faults.cut_uploads = 1;
+  server_.SetFaults(faults);
+  EXPECT_EQ(client_.Upload({{digest, huge}}), absl::OkStatus());
+  const std::vector<int64_t> offsets = server_.seen().write_offsets;
+  ASSERT_EQ(offsets.size(), 2);
+  EXPECT_EQ(offsets[0], 0);
+  EXPECT_GE(offsets[1], static_cast<int64_t>(huge.size() / 2));
+}
+
+TEST_F(CasClientFaultsTest, AnotherProcessGoesOnAsWell) {
+  const std::string huge = Huge();
+  const Digest digest = blob::DigestOf(huge);
+  FaultyCasServer::Faults faults;
+  faults.knows_write_status = true;
+  faults.cut_uploads = 1;
+  server_.SetFaults(faults);
+  CasClient::Options options = Options();
+  options.max_attempts = 1;
+  CasClient first(server_.NewChannel(), options);
+  EXPECT_TRUE(absl::IsUnavailable(first.Upload({{digest, huge}})));
+  CasClient second(server_.NewChannel(), options);
+  EXPECT_EQ(second.Upload({{digest, huge}}), absl::OkStatus());
+  EXPECT_GT(server_.seen().write_offsets.back(), 0);
+}
+
+TEST_F(CasClientFaultsTest, WhatTheServerHasDamagedIsSentFromItsStart) {
+  const std::string huge = Huge();
+  FaultyCasServer::Faults faults;
+  faults.knows_write_status = true;
+  faults.cut_uploads = 1;
+  faults.damages_uploads = true;
+  server_.SetFaults(faults);
+  EXPECT_EQ(client_.Upload({{blob::DigestOf(huge), huge}}), absl::OkStatus());
+  const std::vector<int64_t> offsets = server_.seen().write_offsets;
+  ASSERT_EQ(offsets.size(), 3);
+  EXPECT_GT(offsets[1], 0);
+  EXPECT_EQ(offsets[2], 0);
+}
+
+TEST_F(CasClientFaultsTest, WithoutAWriteStatusAnUploadBeginsAgain) {
+  const std::string huge = Huge();
+  FaultyCasServer::Faults faults;
+  faults.cut_uploads = 1;
+  server_.SetFaults(faults);
+  EXPECT_EQ(client_.Upload({{blob::DigestOf(huge), huge}}), absl::OkStatus());
+  EXPECT_THAT(server_.seen().write_offsets, ElementsAre(0, 0));
+}
+
 TEST_F(CasClientFaultsTest, AStreamThatGivesNothingMoreIsDataLoss) {
   // Each attempt gets half of what the one before left, and so at last nothing.
   const Digest digest = server_.Put("sixteen bytes ..");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -30,6 +31,12 @@ std::string BlobIn(const std::string& resource, const std::string& first, size_t
   const std::vector<std::string> parts = absl::StrSplit(resource, '/');
   if (parts.size() != segments || parts[0] != first || parts[segments - 3] != "blobs") return "";
   return absl::StrCat(parts[segments - 2], "/", parts[segments - 1]);
+}
+
+size_t SizeIn(const std::string& name) {
+  size_t size = 0;
+  const std::vector<std::string> parts = absl::StrSplit(name, '/');
+  return absl::SimpleAtoi(parts.back(), &size) ? size : 0;
 }
 
 }  // namespace
@@ -148,20 +155,34 @@ class FaultyCasServer::ByteStream : public bytestream::ByteStream::Service {
 
   grpc::Status Write(grpc::ServerContext*, grpc::ServerReader<bytestream::WriteRequest>* reader,
                      bytestream::WriteResponse* response) override {
+    const Faults faults = owner_->faults();
     bytestream::WriteRequest frame;
     std::string name;
+    std::string upload;
     std::string bytes;
+    bool cut = false;
     bool finished = false;
     while (!finished && reader->Read(&frame)) {
       if (name.empty()) {
-        name = BlobIn(frame.resource_name(), "uploads", 5);
-        if (name.empty()) return Refuse(frame.resource_name() + " is no name to write");
+        upload = frame.resource_name();
+        name = BlobIn(upload, "uploads", 5);
+        if (name.empty()) return Refuse(upload + " is no name to write");
         grpc::Status status = owner_->Enter(&Seen::write_calls, "stream to " + name);
         if (!status.ok()) return status;
+        cut = owner_->IsAmongFirst(faults.cut_uploads, "cut " + name);
+        absl::MutexLock lock(&owner_->mutex_);
+        owner_->seen_.write_offsets.push_back(frame.write_offset());
+        if (frame.write_offset() > 0) bytes = owner_->uploads_[upload];
       }
       if (frame.write_offset() != static_cast<int64_t>(bytes.size())) return Refuse("a gap");
       bytes += frame.data();
       finished = frame.finish_write();
+      if (cut && 2 * bytes.size() >= SizeIn(name)) {
+        if (faults.damages_uploads) bytes[0] ^= 1;
+        absl::MutexLock lock(&owner_->mutex_);
+        owner_->uploads_[upload] = std::move(bytes);
+        return grpc::Status(faults.cut_status, "");
+      }
     }
     if (!finished) return Refuse("it never finished");
     if (blob::DigestOf(bytes).ToString() != name) {
@@ -170,6 +191,19 @@ class FaultyCasServer::ByteStream : public bytestream::ByteStream::Service {
     response->set_committed_size(static_cast<int64_t>(bytes.size()));
     absl::MutexLock lock(&owner_->mutex_);
     owner_->blobs_[name] = std::move(bytes);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status QueryWriteStatus(grpc::ServerContext*,
+                                const bytestream::QueryWriteStatusRequest* request,
+                                bytestream::QueryWriteStatusResponse* response) override {
+    if (!owner_->faults().knows_write_status) {
+      return grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "");
+    }
+    absl::MutexLock lock(&owner_->mutex_);
+    const auto upload = owner_->uploads_.find(request->resource_name());
+    if (upload == owner_->uploads_.end()) return grpc::Status(grpc::StatusCode::NOT_FOUND, "");
+    response->set_committed_size(static_cast<int64_t>(upload->second.size()));
     return grpc::Status::OK;
   }
 

@@ -40,6 +40,11 @@ class FaultyCasServer {
     int cut_streams = 0;
     grpc::StatusCode cut_status = grpc::StatusCode::UNAVAILABLE;
     bool surplus_byte = false;
+    // So many uploads of each blob by ByteStream end so once half of it was received. What was
+    // received can be gone on with, unless the server knows no QueryWriteStatus, or damages it.
+    int cut_uploads = 0;
+    bool knows_write_status = false;
+    bool damages_uploads = false;
     // Answers that leave out a blob, or name one that no client can know.
     bool forgetful = false;
     bool nonsense = false;
@@ -64,6 +69,7 @@ class FaultyCasServer {
     int64_t largest_find = 0;
     int64_t largest_batch_bytes = 0;
     std::vector<int64_t> read_offsets;
+    std::vector<int64_t> write_offsets;
     bool compression_wanted = false;
   };
 
@@ -100,7 +106,8 @@ class FaultyCasServer {
   Faults faults_ ABSL_GUARDED_BY(mutex_);
   Seen seen_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, int> attempts_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, std::string> blobs_ ABSL_GUARDED_BY(mutex_);  // by HASH/SIZE
+  std::map<std::string, std::string> blobs_ ABSL_GUARDED_BY(mutex_);    // by HASH/SIZE
+  std::map<std::string, std::string> uploads_ ABSL_GUARDED_BY(mutex_);  // by resource name; cut
   std::unique_ptr<Cas> cas_;
   std::unique_ptr<ByteStream> byte_stream_;
   std::unique_ptr<Capabilities> capabilities_;
