@@ -253,20 +253,23 @@ def copy_into(folder):
 
 
 def measure_trees(folder, rounds):
-    b, c, floor = (os.path.join(folder, name) for name in ["b", "c", "floor"])
+    b, c, floor, onward = (os.path.join(folder, name) for name in ["b", "c", "floor", "onward"])
     size = datasets.make_tree(b, FILES)
     print(f"B: {FILES} files, {size / 1e6:.0f} MB; C: B with 1 % of the files changed", flush=True)
     rsync = RsyncDaemon(folder)
     samples = Samples()
     try:
         for number in range(rounds):
-            measure_trees_once(folder, number, (b, c, floor), rsync, samples)
+            measure_trees_once(folder, number, (b, c, floor, onward), rsync, samples)
     finally:
         rsync.stop()
     table = Table(samples, "B, to an agent that has nothing")
     table.at_most("upload and materialisation", "b_transfer", "rsync -a", "b_rsync", 1.0)
     table.stated("the same with the capture before it, which hashes", "b_whole", "rsync -a", "b_rsync")
     table.stated("upload and materialisation", "b_transfer", "sockets and SHA-256", "b_floor")
+    table.stated("upload and materialisation", "b_transfer",
+                 "sockets and SHA-256 to a store and from it", "b_two_floors")
+    table.stated("that floor itself", "b_two_floors", "rsync -a", "b_rsync")
     table.stated("upload alone", "b_upload", "rsync -a", "b_rsync")
     table.stated("materialisation alone", "b_fetch", "rsync -a", "b_rsync")
     table = Table(samples, "C, to an agent that has B")
@@ -282,7 +285,7 @@ def measure_trees(folder, rounds):
 
 
 def measure_trees_once(folder, number, folders, rsync, samples):
-    b, c, floor = folders
+    b, c, floor, onward = folders
     changes = lambda target: datasets.change_tree(target, FILES, seed=100 + number)
     with Fleet(folder) as fleet:
         captured, fetched = hand_over(fleet, b if number == 0 else None, "make-b", copy_into(b))
@@ -291,8 +294,12 @@ def measure_trees_once(folder, number, folders, rsync, samples):
                     b_transfer=captured["upload_seconds"] + fetched["seconds"],
                     b_whole=captured["seconds"] + fetched["seconds"])
         os.makedirs(floor)
-        samples.add(b_floor=peer("copy", b, floor)[0])
+        os.makedirs(onward)
+        # A store between the two agents receives all and sends it on.
+        halves = [peer("copy", b, floor)[0], peer("copy", floor, onward)[0]]
+        samples.add(b_floor=halves[0], b_two_floors=sum(halves))
         remove(floor)
+        remove(onward)
 
         root_b = captured["root"]
         copy_into(b)(c)
