@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <memory>
 #include <utility>
 
@@ -31,6 +30,7 @@
 #include "agent/workspace/tree_cache.h"
 #include "agent/workspace/tree_catalog.h"
 #include "agent/workspace/tree_eviction.h"
+#include "agent/workspace/tree_upkeep.h"
 #include "common/blob/directory.h"
 #include "common/blob/directory_reader.h"
 #include "common/blob/file_digest.h"
@@ -44,11 +44,8 @@ namespace {
 using ::rally::blob::Digest;
 
 constexpr absl::Duration kMountDeadline = absl::Minutes(10);
-constexpr absl::Duration kFlattenDeadline = absl::Minutes(10);
 // How long dying processes may keep a workspace busy.
 constexpr absl::Duration kUnmountPatience = absl::Seconds(10);
-// Syncing writes all that the host has dirty on this filesystem, so not after every step.
-constexpr absl::Duration kDurableEvery = absl::Minutes(5);
 // overlayfs takes 500; far fewer fit into a page of mount options.
 constexpr size_t kMaxStackedLayers = 200;
 constexpr size_t kMaxAttemptNameBytes = 128;
@@ -109,12 +106,10 @@ class OverlayWorkspaceStore : public WorkspaceStore {
   absl::Status Discard(const std::string& attempt) override;
   std::vector<std::string> Attempts() const override { return attempts_.All(); }
   bool HasTree(const Digest& root) const override { return catalog_->Has(root); }
-  void KeepBudget(int64_t wanted_bytes) override { MakeRoomLater(wanted_bytes); }
+  void KeepBudget(int64_t wanted_bytes) override { upkeep_->MakeRoom(wanted_bytes); }
   void FinishBackgroundWork() override { background_->WaitUntilIdle(); }
 
  private:
-  using Messages = decltype(CapturedDelta::directories);
-
   absl::StatusOr<TreeCatalog::HeldTree> EnsureMountable(const Digest& root, absl::Time deadline);
   // True if there is nothing left to do for Mount.
   absl::StatusOr<bool> IsMountedAlready(const std::string& attempt, const AttemptRecord& wanted);
@@ -123,11 +118,6 @@ class OverlayWorkspaceStore : public WorkspaceStore {
   absl::Status Adopt(const std::string& upper_path, int upper, const CapturedDelta& delta,
                      LocalTree input, int64_t entries);
   void HoldFor(const std::string& attempt, TreeCatalog::Hold hold);
-  void KeepMessagesLater(Messages messages);
-  void EmptyTrashLater();
-  void MakeRoomLater(int64_t wanted_bytes = 0);
-  void FlattenIfDeep(const Digest& root, const LocalTree& tree);
-  void MakeDurableLater();
 
   const std::string directory_;
   const FileDescriptor lock_;
@@ -143,12 +133,10 @@ class OverlayWorkspaceStore : public WorkspaceStore {
   std::unique_ptr<TreeCatalog> catalog_;
   std::unique_ptr<TreeEviction> eviction_;
   std::unique_ptr<TreeCache> cache_;
+  std::unique_ptr<TreeUpkeep> upkeep_;
   AttemptLocks attempt_locks_;
-  std::atomic<bool> room_wanted_{false};  // A look at the budget is queued.
-  bool had_room_ = true;                  // The background's: at the last look.
 
   absl::Mutex mutex_;
-  absl::Time last_durable_ ABSL_GUARDED_BY(mutex_) = absl::Now();
   // The layers of attempts that are, or may be, mounted.
   absl::flat_hash_map<std::string, TreeCatalog::Hold> holds_ ABSL_GUARDED_BY(mutex_);
   // Last, so that its work ends while all that it uses exists.
@@ -184,8 +172,17 @@ absl::Status OverlayWorkspaceStore::Recover() {
   parts.make_room = [this](int64_t bytes) { return eviction_->MakeRoom(bytes); };
   parts.later = [this](std::function<void()> work) { background_->Add(std::move(work)); };
   cache_ = std::make_unique<TreeCache>(directory_, std::move(parts));
+  TreeUpkeep::Parts upkeep;
+  upkeep.background = background_.get();
+  upkeep.catalog = catalog_.get();
+  upkeep.cache = cache_.get();
+  upkeep.eviction = eviction_.get();
+  upkeep.messages = &messages_;
+  upkeep.reader = &reader_;
+  upkeep.max_layers = max_layers_;
+  upkeep_ = std::make_unique<TreeUpkeep>(upkeep);
   background_->Add([this] { cache_->FindLocalFiles(); });
-  MakeRoomLater();
+  upkeep_->MakeRoom();
   return absl::OkStatus();
 }
 
@@ -206,9 +203,9 @@ absl::StatusOr<TreeCatalog::HeldTree> OverlayWorkspaceStore::EnsureMountable(con
   auto held = cache_->Ensure(root, deadline);
   if (!held.ok()) return held.status();
   if (!was_here) {
-    MakeDurableLater();
-    MakeRoomLater();
-    FlattenIfDeep(root, held->tree);
+    upkeep_->MakeDurable();
+    upkeep_->MakeRoom();
+    upkeep_->FlattenIfDeep(root, held->tree);
   }
   if (held->tree.layers.size() <= kMaxStackedLayers) return held;
   // Flattening in the background didn't keep up.
@@ -327,7 +324,7 @@ absl::StatusOr<WorkspaceStore::CaptureResult> OverlayWorkspaceStore::CaptureUppe
   absl::Status status = WriteCaptureResult(attempts_.AttemptDirectory(attempt), result);
   if (!status.ok()) return status;
   if (delta->root != record.input_root) {
-    KeepMessagesLater(std::move(delta->directories));
+    upkeep_->KeepMessages(std::move(delta->directories));
     status = Adopt(upper_path, upper.get(), *delta, std::move(input), entries);
     LOG_IF(WARNING, !status.ok()) << "attempt=" << attempt
                                   << " its tree will be fetched when it is needed here: " << status;
@@ -343,9 +340,9 @@ absl::Status OverlayWorkspaceStore::Adopt(const std::string& upper_path, int upp
   status = cache_->Adopt(delta.root, upper_path, std::move(input), entries, delta.files);
   if (!status.ok()) return status;
   const auto held = catalog_->Acquire(delta.root);
-  if (held.has_value()) FlattenIfDeep(delta.root, held->tree);
-  MakeDurableLater();
-  MakeRoomLater();
+  if (held.has_value()) upkeep_->FlattenIfDeep(delta.root, held->tree);
+  upkeep_->MakeDurable();
+  upkeep_->MakeRoom();
   return absl::OkStatus();
 }
 
@@ -372,64 +369,8 @@ absl::Status OverlayWorkspaceStore::Discard(const std::string& attempt) {
       holds_.erase(hold);
     }
   }
-  EmptyTrashLater();
+  upkeep_->EmptyTrash();
   return absl::OkStatus();
-}
-
-void OverlayWorkspaceStore::EmptyTrashLater() {
-  // When the queue is full, something in it empties the trash, or the next Discard does.
-  background_->Add([this] {
-    const absl::Status status = eviction_->RemoveReleased();
-    LOG_IF(WARNING, !status.ok()) << "removing old workspaces: " << status;
-  });
-}
-
-void OverlayWorkspaceStore::MakeRoomLater(int64_t wanted_bytes) {
-  if (room_wanted_.exchange(true)) return;
-  const bool queued = background_->Add([this, wanted_bytes] {
-    room_wanted_ = false;
-    const absl::Status status = eviction_->MakeRoom(wanted_bytes);
-    LOG_IF(WARNING, !status.ok() && had_room_) << status;
-    had_room_ = status.ok();
-  });
-  if (!queued) room_wanted_ = false;
-}
-
-void OverlayWorkspaceStore::KeepMessagesLater(Messages messages) {
-  // The next step's input, most likely.
-  for (const auto& [digest, bytes] : messages) reader_.Prime(digest, bytes);
-  // Shared because a std::function has to be copyable. When it isn't done, they are fetched again.
-  background_->Add([this, kept = std::make_shared<Messages>(std::move(messages))] {
-    for (const auto& [digest, bytes] : *kept) {
-      // Parsed while nobody waits for it. An error would show where it is needed.
-      reader_.Read(digest).status().IgnoreError();
-      const absl::Status status = messages_.Keep(digest, bytes);
-      LOG_IF(WARNING, !status.ok()) << "keeping the directories of a tree: " << status;
-      if (!status.ok()) return;
-    }
-  });
-}
-
-void OverlayWorkspaceStore::FlattenIfDeep(const Digest& root, const LocalTree& tree) {
-  if (tree.layers.size() <= max_layers_) return;
-  background_->Add([this, root] {
-    const absl::Status status = cache_->Flatten(root, absl::Now() + kFlattenDeadline);
-    LOG_IF(WARNING, !status.ok()) << "flattening the tree " << root << ": " << status;
-  });
-  EmptyTrashLater();
-}
-
-void OverlayWorkspaceStore::MakeDurableLater() {
-  {
-    absl::MutexLock lock(&mutex_);
-    if (absl::Now() - last_durable_ < kDurableEvery) return;
-    last_durable_ = absl::Now();
-  }
-  background_->Add([this] {
-    const absl::Status status = catalog_->MakeDurable();
-    LOG_IF(WARNING, !status.ok()) << "workspace trees will be fetched again after a reboot: "
-                                  << status;
-  });
 }
 
 }  // namespace
