@@ -108,12 +108,16 @@ class DeltaBuilder {
     if (!edit.has_replaced() && lower.directory != nullptr &&
         upper.mode == blob::ModeOf(*lower.directory) &&
         upper.mtime == blob::MtimeOf(*lower.directory).value_or(upper.mtime)) {
-      const absl::Status counted = counter_.CountBelow(before.digest_or_null(), &lower.digest);
+      const absl::Status counted = counter_.CountTrees(before.digest_or_null(), &lower.digest);
       if (!counted.ok()) return counted;
       return lower.digest;
     }
     const auto built = edit.Finish(upper.mode, upper.mtime);
     if (!built.ok()) return Refused(path, built.status());
+    // The root has no path at which it could differ.
+    if (depth > 0 && before.directory != nullptr) {
+      counter_.CountModes(blob::ModeOf(*before.directory), upper.mode);
+    }
     const absl::Status counted = CountChanges(upper, before.directory.get(), **built);
     if (!counted.ok()) return counted;
     auto kept = Keep(**built, path);
@@ -188,7 +192,7 @@ class DeltaBuilder {
         new_child = blob::DigestOfNode(*difference.after.directory);
       }
       const absl::Status counted =
-          counter_.CountBelow(difference.before.directory == nullptr ? nullptr : &old_child,
+          counter_.CountTrees(difference.before.directory == nullptr ? nullptr : &old_child,
                               difference.after.directory == nullptr ? nullptr : &new_child);
       if (!counted.ok()) return counted;
     }

@@ -13,7 +13,7 @@ void ChangeCounter::CountEntry(const blob::NamedEntry& before, const blob::Named
   }
 }
 
-absl::Status ChangeCounter::CountBelow(const blob::Digest* before, const blob::Digest* after) {
+absl::Status ChangeCounter::CountTrees(const blob::Digest* before, const blob::Digest* after) {
   return blob::WalkDelta(reader_, before, after, *this);
 }
 

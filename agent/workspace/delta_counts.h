@@ -26,10 +26,13 @@ class ChangeCounter : private blob::DeltaVisitor {
 
   // A name whose two sides differ; what lies below it is counted apart.
   void CountEntry(const blob::NamedEntry& before, const blob::NamedEntry& after);
+  // A directory on both sides.
+  void CountModes(uint32_t before, uint32_t after) { counts_.changed += before != after ? 1 : 0; }
 
-  // All that differs below two directories that the reader knows; null stands for none.
+  // All that differs in two directories that the reader knows, and their modes; null stands for
+  // none.
   // Errors: the reader's.
-  absl::Status CountBelow(const blob::Digest* before, const blob::Digest* after);
+  absl::Status CountTrees(const blob::Digest* before, const blob::Digest* after);
 
   const DeltaCounts& counts() const { return counts_; }
 
@@ -38,6 +41,7 @@ class ChangeCounter : private blob::DeltaVisitor {
   void Visit(const blob::NamedEntry& before, const blob::NamedEntry& after) override {
     CountEntry(before, after);
   }
+  void VisitModes(uint32_t before, uint32_t after) override { CountModes(before, after); }
   void Leave() override {}
 
   blob::DirectoryReader& reader_;

@@ -26,6 +26,12 @@ void AddEntry(const NamedEntry& entry, Directory* directory) {
   if (entry.directory != nullptr) *directory->add_directories() = *entry.directory;
 }
 
+DeltaEntry::Type TypeOf(const NamedEntry& entry) {
+  return entry.file != nullptr      ? DeltaEntry::Type::kFile
+         : entry.symlink != nullptr ? DeltaEntry::Type::kSymlink
+                                    : DeltaEntry::Type::kDirectory;
+}
+
 bool IsEmpty(const Directory& directory) {
   return directory.files().empty() && directory.symlinks().empty() &&
          directory.directories().empty();
@@ -179,6 +185,10 @@ class DiffCollector : public DeltaVisitor {
     entries_.push_back(MakeDeltaEntry(path_, before, after));
   }
 
+  void VisitModes(uint32_t before, uint32_t after) override {
+    if (!path_.empty()) entries_.push_back(MakeModeEntry(path_, before, after));
+  }
+
   void Leave() override {
     path_.resize(lengths_.back());
     lengths_.pop_back();
@@ -194,21 +204,37 @@ class DiffCollector : public DeltaVisitor {
 
 }  // namespace
 
+DeltaEntry MakeModeEntry(std::string path, uint32_t before, uint32_t after) {
+  DeltaEntry entry;
+  entry.path = std::move(path);
+  entry.kind = DeltaEntry::Kind::kChanged;
+  entry.type = entry.old_type = DeltaEntry::Type::kDirectory;
+  entry.only_mode = true;
+  entry.old_mode = before;
+  entry.new_mode = after;
+  return entry;
+}
+
 DeltaEntry MakeDeltaEntry(std::string path, const NamedEntry& before, const NamedEntry& after) {
   DeltaEntry entry;
   entry.path = std::move(path);
   entry.kind = !before.exists()  ? DeltaEntry::Kind::kAdded
                : !after.exists() ? DeltaEntry::Kind::kRemoved
                                  : DeltaEntry::Kind::kChanged;
-  const NamedEntry& typed = after.exists() ? after : before;
-  entry.type = typed.file != nullptr      ? DeltaEntry::Type::kFile
-               : typed.symlink != nullptr ? DeltaEntry::Type::kSymlink
-                                          : DeltaEntry::Type::kDirectory;
+  entry.type = TypeOf(after.exists() ? after : before);
+  entry.old_type = TypeOf(before.exists() ? before : after);
   if (before.file != nullptr) entry.old_size_bytes = before.file->digest().size_bytes();
   if (after.file != nullptr) entry.new_size_bytes = after.file->digest().size_bytes();
-  entry.only_mtime = before.file != nullptr && after.file != nullptr &&
-                     DigestOfNode(*before.file) == DigestOfNode(*after.file) &&
-                     ModeOf(*before.file) == ModeOf(*after.file);
+  if (before.file != nullptr && after.file != nullptr) {
+    const bool same_content = IsSameBlob(*before.file, *after.file);
+    const bool same_mode = ModeOf(*before.file) == ModeOf(*after.file);
+    entry.only_mtime = same_content && same_mode;
+    entry.only_mode = same_content && !same_mode;
+    if (!same_mode) {
+      entry.old_mode = ModeOf(*before.file);
+      entry.new_mode = ModeOf(*after.file);
+    }
+  }
   return entry;
 }
 

@@ -67,16 +67,22 @@ struct DeltaEntry {
 
   std::string path;
   Kind kind = Kind::kAdded;
-  Type type = Type::kFile;  // In the result; for what was removed, in the base.
+  Type type = Type::kFile;      // In the result; for what was removed, in the base.
+  Type old_type = Type::kFile;  // In the base; for what was added, in the result.
   // Nothing but a file's mtime differs.
   bool only_mtime = false;
+  // Nothing but the mode differs, and perhaps the mtime.
+  bool only_mode = false;
+  // Permission bits of a file or directory that both have as such, where they differ; else 0.
+  uint32_t old_mode = 0;
+  uint32_t new_mode = 0;
   // Of files; 0 for others.
   int64_t old_size_bytes = 0;
   int64_t new_size_bytes = 0;
 };
 
-// What turns the base into the result, sorted by path component. A directory of which only mode or
-// mtime changed isn't listed; each entry of an added or removed directory is.
+// What turns the base into the result, sorted by path component. A directory of which only the
+// mtime changed isn't listed, nor is the root; each entry of an added or removed directory is.
 absl::StatusOr<std::vector<DeltaEntry>> Diff(DirectoryReader& reader, const Digest& base,
                                              const Digest& result);
 

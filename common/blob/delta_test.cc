@@ -386,6 +386,36 @@ TEST_F(DeltaTest, DiffListsEachEntry) {
                                  "~f t 1 1 mtime"));
 }
 
+TEST_F(DeltaTest, DiffListsModes) {
+  Directory folder;
+  *folder.add_files() = MakeFileNode("f", DigestOf("1"), 0644, std::nullopt);
+  const auto root_of = [&](uint32_t file_mode, uint32_t folder_mode, uint32_t root_mode) {
+    folder.mutable_files(0)->Clear();
+    FillFileNode("f", DigestOf("1"), file_mode, std::nullopt, folder.mutable_files(0));
+    SetDirectoryProperties(folder_mode, std::nullopt, &folder);
+    Directory root;
+    *root.add_directories() = MakeDirectoryNode("d", store_.Put(Serialise(folder)));
+    SetDirectoryProperties(root_mode, std::nullopt, &root);
+    return store_.Put(Serialise(root));
+  };
+  const auto diff = Diff(reader_, root_of(0644, 0755, 0755), root_of(0600, 0700, 0711));
+  ASSERT_EQ(diff.status(), absl::OkStatus());
+  ASSERT_EQ(diff->size(), 2);
+  const DeltaEntry& directory = (*diff)[0];
+  EXPECT_EQ(directory.path, "d");
+  EXPECT_EQ(directory.kind, DeltaEntry::Kind::kChanged);
+  EXPECT_EQ(directory.type, DeltaEntry::Type::kDirectory);
+  EXPECT_TRUE(directory.only_mode);
+  EXPECT_EQ(directory.old_mode, 0755);
+  EXPECT_EQ(directory.new_mode, 0700);
+  const DeltaEntry& file = (*diff)[1];
+  EXPECT_EQ(file.path, "d/f");
+  EXPECT_TRUE(file.only_mode);
+  EXPECT_FALSE(file.only_mtime);
+  EXPECT_EQ(file.old_mode, 0644);
+  EXPECT_EQ(file.new_mode, 0600);
+}
+
 // Random trees over few names, so that files, links and directories take each other's places.
 class DeltaPropertyTest : public DeltaTest, public ::testing::WithParamInterface<int> {
  protected:

@@ -30,6 +30,11 @@ absl::Status WalkLevel(DirectoryReader& reader, const Digest* before, const Dige
   absl::StatusOr<DirectoryPointer> new_directory = ReadOrNone(reader, after);
   if (!new_directory.ok()) return new_directory.status();
 
+  if (*old_directory != nullptr && *new_directory != nullptr) {
+    const uint32_t old_mode = ModeOf(**old_directory);
+    const uint32_t new_mode = ModeOf(**new_directory);
+    if (old_mode != new_mode) visitor.VisitModes(old_mode, new_mode);
+  }
   const std::vector<NamedDifference> differences =
       Differences(old_directory->get(), new_directory->get());
   // What differs below comes in one batch.

@@ -1,6 +1,7 @@
 #ifndef RALLY_COMMON_BLOB_DELTA_WALK_H_
 #define RALLY_COMMON_BLOB_DELTA_WALK_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -31,6 +32,8 @@ bool SameEntry(const NamedEntry& a, const NamedEntry& b);
 
 // The difference between the two sides of a path, of which at least one exists.
 DeltaEntry MakeDeltaEntry(std::string path, const NamedEntry& before, const NamedEntry& after);
+// That of a directory of which the mode differs.
+DeltaEntry MakeModeEntry(std::string path, uint32_t before, uint32_t after);
 
 // A directory's entries, whatever their kind, sorted by name. Points into the directory, which is
 // in canonical form.
@@ -56,6 +59,12 @@ class DeltaVisitor {
   // Between Enter and Leave of the path. Not called for a directory that exists before and after;
   // what differs in it follows. Of a directory on one side only all entries follow.
   virtual void Visit(const NamedEntry& before, const NamedEntry& after) = 0;
+  // Instead of Visit, for a directory that exists before and after with different modes. The two
+  // trees' roots, which have no path, come without Enter and Leave.
+  virtual void VisitModes(uint32_t before, uint32_t after) {
+    static_cast<void>(before);
+    static_cast<void>(after);
+  }
   virtual void Leave() = 0;
 };
 

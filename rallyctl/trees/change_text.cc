@@ -41,8 +41,16 @@ const char* SignOf(Kind kind) {
 // What follows the path.
 std::string Detail(const DeltaEntry& change) {
   if (change.only_mtime) return "  only its time";
-  if (change.type == Type::kDirectory) return "/";
-  if (change.type == Type::kSymlink) return "  a link";
+  const bool other_type = change.type != change.old_type;
+  const std::string was = other_type ? absl::StrCat(", was a ", Word(change.old_type)) : "";
+  const std::string modes =
+      change.old_mode != change.new_mode
+          ? absl::StrFormat("  mode %04o -> %04o", change.old_mode, change.new_mode)
+          : "";
+  if (change.type == Type::kDirectory) return absl::StrCat("/", modes, was);
+  if (change.type == Type::kSymlink) return absl::StrCat("  a link", was);
+  if (other_type) return absl::StrCat("  ", BytesText(change.new_size_bytes), was);
+  if (change.only_mode) return modes;
   switch (change.kind) {
     case Kind::kAdded:
       return absl::StrCat("  ", BytesText(change.new_size_bytes));
@@ -50,7 +58,7 @@ std::string Detail(const DeltaEntry& change) {
       return absl::StrCat("  ", BytesText(change.old_size_bytes));
     case Kind::kChanged:
       return absl::StrCat("  ", BytesText(change.old_size_bytes), " -> ",
-                          BytesText(change.new_size_bytes));
+                          BytesText(change.new_size_bytes), modes);
   }
   return "";
 }
@@ -106,6 +114,11 @@ std::string ChangeJson(const DeltaEntry& change) {
   json["type"] = std::string(Word(change.type));
   if (change.kind != Kind::kAdded) json["old_size_bytes"] = change.old_size_bytes;
   if (change.kind != Kind::kRemoved) json["new_size_bytes"] = change.new_size_bytes;
+  if (change.type != change.old_type) json["old_type"] = std::string(Word(change.old_type));
+  if (change.old_mode != change.new_mode) {
+    json["old_mode"] = absl::StrFormat("%04o", change.old_mode);
+    json["new_mode"] = absl::StrFormat("%04o", change.new_mode);
+  }
   if (change.only_mtime) json["only_mtime"] = true;
   return json.dump();
 }

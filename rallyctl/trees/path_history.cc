@@ -1,6 +1,7 @@
 #include "rallyctl/trees/path_history.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -56,6 +57,21 @@ absl::StatusOr<std::vector<FoundEntry>> FindInAll(blob::DirectoryReader& reader,
   return found;
 }
 
+// Of a folder that both have, which may differ only in what is in it.
+absl::StatusOr<std::optional<blob::DeltaEntry>> ModeChange(blob::DirectoryReader& reader,
+                                                           const std::string& path,
+                                                           const blob::DirectoryNode& before,
+                                                           const blob::DirectoryNode& after) {
+  auto old_directory = reader.Read(blob::DigestOfNode(before));
+  if (!old_directory.ok()) return old_directory.status();
+  auto new_directory = reader.Read(blob::DigestOfNode(after));
+  if (!new_directory.ok()) return new_directory.status();
+  const uint32_t old_mode = blob::ModeOf(**old_directory);
+  const uint32_t new_mode = blob::ModeOf(**new_directory);
+  if (old_mode == new_mode) return std::optional<blob::DeltaEntry>();
+  return blob::MakeModeEntry(path, old_mode, new_mode);
+}
+
 }  // namespace
 
 absl::StatusOr<PathHistory> FindPathHistory(blob::DirectoryReader& reader, const v1::Build& build,
@@ -89,7 +105,12 @@ absl::StatusOr<PathHistory> FindPathHistory(blob::DirectoryReader& reader, const
     const blob::NamedEntry& before = (*found)[1 + 2 * k].entry;
     const blob::NamedEntry& after = (*found)[2 + 2 * k].entry;
     if (blob::SameEntry(before, after)) continue;
-    if (before.directory != nullptr && after.directory != nullptr) continue;
+    if (before.directory != nullptr && after.directory != nullptr) {
+      auto change = ModeChange(reader, clean, *before.directory, *after.directory);
+      if (!change.ok()) return change.status();
+      if (change->has_value()) history.writes.push_back({steps[k], **std::move(change)});
+      continue;
+    }
     history.writes.push_back({steps[k], blob::MakeDeltaEntry(clean, before, after)});
   }
   return history;

@@ -11,9 +11,18 @@ namespace {
 
 using blob::DeltaEntry;
 
-// What is on both sides, as text, so that differences can be compared.
-using OnSides =
-    std::function<void(const DeltaEntry&, const blob::NamedEntry&, const blob::NamedEntry&)>;
+// What is on both sides comes as text, so that differences can be compared.
+using OnSides = std::function<void(const DeltaEntry&, std::string before, std::string after)>;
+
+// One side of a change, without its time: "" when nothing is there.
+std::string ContentOf(const blob::NamedEntry& entry) {
+  if (entry.file != nullptr) {
+    return absl::StrCat("file ", blob::DigestOfNode(*entry.file).ToString(), " ",
+                        blob::ModeOf(*entry.file));
+  }
+  if (entry.symlink != nullptr) return absl::StrCat("link ", entry.symlink->target());
+  return entry.directory != nullptr ? "folder" : "";
+}
 
 class ChangeVisitor final : public blob::DeltaVisitor {
  public:
@@ -28,8 +37,12 @@ class ChangeVisitor final : public blob::DeltaVisitor {
     lengths_.pop_back();
   }
   void Visit(const blob::NamedEntry& before, const blob::NamedEntry& after) override {
-    DeltaEntry entry = blob::MakeDeltaEntry(path_, before, after);
-    (*on_sides_)(entry, before, after);
+    (*on_sides_)(blob::MakeDeltaEntry(path_, before, after), ContentOf(before), ContentOf(after));
+  }
+  void VisitModes(uint32_t before, uint32_t after) override {
+    if (path_.empty()) return;
+    (*on_sides_)(blob::MakeModeEntry(path_, before, after), absl::StrCat("folder ", before),
+                 absl::StrCat("folder ", after));
   }
 
  private:
@@ -52,20 +65,11 @@ std::string Ending(const v1::Step& step) {
 
 }  // namespace
 
-std::string ContentOf(const blob::NamedEntry& entry) {
-  if (entry.file != nullptr) {
-    return absl::StrCat("file ", blob::DigestOfNode(*entry.file).ToString(), " ",
-                        blob::ModeOf(*entry.file));
-  }
-  if (entry.symlink != nullptr) return absl::StrCat("link ", entry.symlink->target());
-  return entry.directory != nullptr ? "folder" : "";
-}
-
 absl::Status ForEachChange(blob::DirectoryReader& reader, const blob::Digest& before,
                            const blob::Digest& after, const OnChange& on_change) {
-  return ForEachSides(reader, before, after,
-                      [&](const DeltaEntry& entry, const blob::NamedEntry&,
-                          const blob::NamedEntry&) { on_change(entry); });
+  return ForEachSides(
+      reader, before, after,
+      [&](const DeltaEntry& entry, const std::string&, const std::string&) { on_change(entry); });
 }
 
 absl::Status ForEachContentChange(blob::DirectoryReader& reader, const blob::Digest& before,
@@ -78,21 +82,19 @@ absl::Status ForEachContentChange(blob::DirectoryReader& reader, const blob::Dig
 absl::Status ForEachNewDifference(blob::DirectoryReader& reader, const StepTrees& first,
                                   const StepTrees& second, const OnChange& on_change) {
   absl::flat_hash_map<std::string, std::pair<std::string, std::string>> known;
-  absl::Status status = ForEachSides(
-      reader, first.input, second.input,
-      [&](const DeltaEntry& entry, const blob::NamedEntry& before, const blob::NamedEntry& after) {
-        if (!entry.only_mtime) known[entry.path] = {ContentOf(before), ContentOf(after)};
-      });
+  absl::Status status =
+      ForEachSides(reader, first.input, second.input,
+                   [&](const DeltaEntry& entry, std::string before, std::string after) {
+                     if (!entry.only_mtime)
+                       known[entry.path] = {std::move(before), std::move(after)};
+                   });
   if (!status.ok()) return status;
   return ForEachSides(
       reader, first.output, second.output,
-      [&](const DeltaEntry& entry, const blob::NamedEntry& before, const blob::NamedEntry& after) {
+      [&](const DeltaEntry& entry, const std::string& before, const std::string& after) {
         if (entry.only_mtime) return;
         const auto found = known.find(entry.path);
-        if (found != known.end() && found->second.first == ContentOf(before) &&
-            found->second.second == ContentOf(after)) {
-          return;
-        }
+        if (found != known.end() && found->second == std::make_pair(before, after)) return;
         on_change(entry);
       });
 }

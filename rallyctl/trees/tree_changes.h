@@ -20,9 +20,6 @@ namespace rally::rallyctl {
 
 using OnChange = std::function<void(const blob::DeltaEntry&)>;
 
-// One side of a change, without its time: "" when nothing is there.
-std::string ContentOf(const blob::NamedEntry& entry);
-
 // What turns one tree into the other, in the order of paths.
 absl::Status ForEachChange(blob::DirectoryReader& reader, const blob::Digest& before,
                            const blob::Digest& after, const OnChange& on_change);

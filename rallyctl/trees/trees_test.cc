@@ -105,6 +105,27 @@ TEST_F(TreesTest, ChangesAreLinesWithSizes) {
             "- z\\x0a  1 B\n");
 }
 
+TEST_F(TreesTest, ChangesNameModesAndWhatAPathWas) {
+  blob::Directory locked;
+  blob::SetDirectoryProperties(0700, std::nullopt, &locked);
+  blob::Directory open = locked;
+  blob::SetDirectoryProperties(0755, std::nullopt, &open);
+  blob::Directory before, after;
+  *before.add_directories() = blob::MakeDirectoryNode("d", store_.Put(blob::Serialise(open)));
+  *after.add_directories() = blob::MakeDirectoryNode("d", store_.Put(blob::Serialise(locked)));
+  *before.add_files() = blob::MakeFileNode("keep.sh", blob::DigestOf("1"), 0644, std::nullopt);
+  *after.add_files() = blob::MakeFileNode("keep.sh", blob::DigestOf("1"), 0755, std::nullopt);
+  *before.add_directories() = blob::MakeDirectoryNode("x", blob::EmptyTreeDigest());
+  *after.add_files() = blob::MakeFileNode("x", blob::DigestOf("12345"), 0644, std::nullopt);
+  *before.add_symlinks() = blob::MakeSymlinkNode("y", "d");
+  *after.add_directories() = blob::MakeDirectoryNode("y", blob::EmptyTreeDigest());
+  EXPECT_EQ(Changes(store_.Put(blob::Serialise(before)), store_.Put(blob::Serialise(after))),
+            "~ d/  mode 0755 -> 0700\n"
+            "~ keep.sh  mode 0644 -> 0755\n"
+            "~ x  5 B, was a directory\n"
+            "~ y/, was a symlink\n");
+}
+
 TEST_F(TreesTest, EqualFoldersAreNotRead) {
   const blob::Digest before = Tree({{"same/a/b/c", "1"}, {"x", "1"}});
   const blob::Digest after = Tree({{"same/a/b/c", "1"}, {"x", "2"}});
