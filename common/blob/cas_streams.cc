@@ -65,13 +65,18 @@ absl::Status CasClient::Calls::StreamWrite(const Digest& digest, const OpenBytes
   const std::string upload =
       absl::StrCat(ResourcePrefix(), "uploads/", may_go_on ? UuidOf(digest) : RandomUuid(),
                    "/blobs/", digest.hash, "/", digest.size_bytes);
+  bool was_taken = false;
   const auto attempt = [&]() -> absl::Status {
     int64_t begin = may_go_on ? ReceivedBytes(upload) : 0;
     if (begin < 0 || begin > digest.size_bytes) begin = 0;
     if (begin == digest.size_bytes) return absl::OkStatus();  // Somebody was quicker.
     const absl::Status status = WriteOnce(digest, upload, begin, open);
-    if (status.ok() || begin == 0 || (MayPass(status) && !absl::IsAborted(status))) return status;
-    // What the server has may be damaged, or another client's who is still at it.
+    if (status.ok() || begin == 0) return status;
+    // The server may not know yet that the one who sent what it has is gone; or it's another
+    // client, who is still at it.
+    const bool is_taken = absl::IsAborted(status);
+    if (MayPass(status) && !(is_taken && std::exchange(was_taken, true))) return status;
+    // Or what it has is damaged.
     return WriteOnce(digest, upload, 0, open);
   };
   absl::Status status =

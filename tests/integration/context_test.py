@@ -109,6 +109,19 @@ class ContextTest(unittest.TestCase):
         self.assertLess(sent, 40 * MIB, "what was sent whole isn't sent again")
         self.assertGreater(sent, 28 * MIB)
 
+    def test_an_interrupted_upload_goes_on_within_a_large_file(self):
+        context = self.cluster.pipeline(STEP)
+        self.write(context + "/large", os.urandom(96 * MIB))
+        with self.relay(stall_after=50 * MIB) as relay:
+            running = self.start(relay, context)
+            self.assertTrue(relay.stalled.wait(60))
+            running.send_signal(signal.SIGINT)
+            running.communicate(timeout=60)
+            self.assertNotEqual(running.returncode, 0)
+        sent, _ = self.submit(context)
+        self.assertLess(sent, 52 * MIB, "what the controller has of the file isn't sent again")
+        self.assertGreater(sent, 46 * MIB)
+
     def test_progress_tells_how_much_is_known(self):
         context = self.cluster.pipeline(STEP)
         for file in range(10):
