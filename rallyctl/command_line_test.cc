@@ -276,6 +276,23 @@ TEST_F(CommandLineTest, FetchTakesWhatWasAskedForAndReplacesNothing) {
   EXPECT_EQ(Run({"fetch", "build-1", "--step", "zz", "--to", to}), 2);
 }
 
+TEST_F(CommandLineTest, AStepThatLeftNoFilesHasNoneToShow) {
+  Run({"submit", "--context", folder_ + "/context", "--detach"});
+  for (const auto& [status, word] : {std::pair(v1::STEP_STATUS_CANCELLED, "cancelled"),
+                                     std::pair(v1::STEP_STATUS_ERRORED, "errored")}) {
+    EndBuild(v1::BUILD_STATUS_CANCELLED, status, 0);
+    service_.Update("build-1", [](v1::Build& build) {
+      *build.mutable_steps(0)->mutable_input() = build.context();
+    });
+    const std::string said = absl::StrCat("step a is ", word, " and has left no files");
+    EXPECT_EQ(Run({"fetch", "build-1", "--step", "a", "--to", folder_ + "/out"}), 2);
+    EXPECT_NE(err_.find(said), std::string::npos) << err_;
+    EXPECT_NE(access((folder_ + "/out").c_str(), F_OK), 0);
+    EXPECT_EQ(Run({"diff", "build-1", "a"}), 2);
+    EXPECT_NE(err_.find(said), std::string::npos) << err_;
+  }
+}
+
 TEST_F(CommandLineTest, FetchPrintsOneFile) {
   WriteFile(folder_ + "/context/empty", "");
   ASSERT_EQ(symlink("file", (folder_ + "/context/sub/link").c_str()), 0);

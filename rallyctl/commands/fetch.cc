@@ -6,6 +6,7 @@
 #include "rallyctl/commands/command.h"
 #include "rallyctl/fetch/download.h"
 #include "rallyctl/render/status_words.h"
+#include "rallyctl/trees/build_trees.h"
 
 namespace rally::rallyctl {
 namespace {
@@ -29,19 +30,14 @@ absl::StatusOr<blob::Digest> TreeOf(const v1::Build& build, const std::string& s
         "build ", build.id(), " is ", Word(build.status()), " and has no final workspace",
         HasEnded(build.status()) ? "" : " yet", "; --step S gives what a step left behind"));
   }
-  for (const v1::Step& step : build.steps()) {
-    if (step.id() != step_id) continue;
-    if (!step.output().hash().empty()) {
-      return blob::MakeDigest(step.output().hash(), step.output().size_bytes());
-    }
-    // A step that changed nothing left its input as it was.
-    if (HasEnded(step.status()) && !step.input().hash().empty()) {
-      return blob::MakeDigest(step.input().hash(), step.input().size_bytes());
-    }
-    return absl::FailedPreconditionError(
-        absl::StrCat("step ", step_id, " is ", Word(step.status()), " and has left no files"));
+  const v1::Step* const step = FindStep(build, step_id);
+  if (step == nullptr) {
+    return absl::NotFoundError(
+        absl::StrCat("build ", build.id(), " has no step \"", step_id, "\""));
   }
-  return absl::NotFoundError(absl::StrCat("build ", build.id(), " has no step \"", step_id, "\""));
+  auto trees = TreesOf(*step);
+  if (!trees.ok()) return trees.status();
+  return trees->output;
 }
 
 absl::StatusOr<ExitStatus> Fetch(Invocation& invocation, const Flags& flags) {

@@ -6,6 +6,16 @@
 #include "rallyctl/render/status_words.h"
 
 namespace rally::rallyctl {
+namespace {
+
+// What a step changed is kept if its command ended, however it did. A cancelled one has written
+// into its workspace, but nobody has looked what.
+bool LeavesFiles(v1::StepStatus status) {
+  return status == v1::STEP_STATUS_SUCCEEDED || status == v1::STEP_STATUS_FAILED ||
+         status == v1::STEP_STATUS_TIMED_OUT;
+}
+
+}  // namespace
 
 const v1::Step* FindStep(const v1::Build& build, const std::string& step_id) {
   for (const v1::Step& step : build.steps()) {
@@ -15,7 +25,7 @@ const v1::Step* FindStep(const v1::Build& build, const std::string& step_id) {
 }
 
 absl::StatusOr<StepTrees> TreesOf(const v1::Step& step) {
-  if (!HasEnded(step.status()) || step.input().hash().empty()) {
+  if (!LeavesFiles(step.status()) || step.input().hash().empty()) {
     return absl::FailedPreconditionError(absl::StrCat("step ", step.id(), " is ",
                                                       Word(step.status()), " and has left no files",
                                                       HasEnded(step.status()) ? "" : " yet"));

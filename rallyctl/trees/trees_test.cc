@@ -206,6 +206,18 @@ TEST_F(TreesTest, AStepWithoutTreesSaysSo) {
   EXPECT_EQ(TreesOf(step).status().message(), "step s is running and has left no files yet");
   step.set_status(v1::STEP_STATUS_SKIPPED);
   EXPECT_EQ(TreesOf(step).status().message(), "step s is skipped and has left no files");
+  *step.mutable_input() = NewBuild("b", {{"a", "1"}}).context();
+  step.set_status(v1::STEP_STATUS_CANCELLED);
+  EXPECT_EQ(TreesOf(step).status().message(), "step s is cancelled and has left no files");
+  step.set_status(v1::STEP_STATUS_ERRORED);
+  EXPECT_EQ(TreesOf(step).status().message(), "step s is errored and has left no files");
+  // These ended by themselves, and changed nothing.
+  for (const v1::StepStatus status :
+       {v1::STEP_STATUS_SUCCEEDED, v1::STEP_STATUS_FAILED, v1::STEP_STATUS_TIMED_OUT}) {
+    step.set_status(status);
+    ASSERT_EQ(TreesOf(step).status(), absl::OkStatus());
+    EXPECT_EQ(TreesOf(step)->output, TreesOf(step)->input);
+  }
 }
 
 TEST_F(TreesTest, CountsAreWords) {
