@@ -67,7 +67,8 @@ class CasClient::Calls {
   absl::StatusOr<std::vector<std::string>> BatchRead(absl::Span<const Digest> digests);
   // Goes on with what the server has of an earlier attempt, also of another process.
   absl::Status StreamWrite(const Digest& digest, const OpenBytes& open);
-  // Goes on where it was when the connection breaks; verified.
+  // Goes on where it was when the connection breaks; verified. An error of the sink's ends it, and
+  // comes through as it is.
   absl::Status StreamRead(const Digest& digest, const Sink& sink);
 
  private:
@@ -83,7 +84,8 @@ class CasClient::Calls {
   // From a byte on.
   absl::Status WriteOnce(const Digest& digest, const std::string& upload, int64_t begin,
                          const OpenBytes& open);
-  absl::Status ReadOnce(const Digest& digest, Hasher* hasher, const Sink& sink);
+  // An error of the sink's is told apart by `sunk`, which then holds it.
+  absl::Status ReadOnce(const Digest& digest, Hasher* hasher, const Sink& sink, absl::Status* sunk);
   std::string ResourcePrefix() const;
   absl::Time StreamDeadline(const Digest& digest) const;
 

@@ -165,9 +165,14 @@ absl::Status CasClient::Calls::WriteOnce(const Digest& digest, const std::string
 
 absl::Status CasClient::Calls::StreamRead(const Digest& digest, const Sink& sink) {
   Hasher hasher;
+  absl::Status sunk;
   absl::Status status =
-      Repeat(absl::StrCat("reading blob ", digest.ToString(), " from ", options_.name),
-             [&] { return ReadOnce(digest, &hasher, sink); });
+      Repeat(absl::StrCat("reading blob ", digest.ToString(), " from ", options_.name), [&] {
+        absl::Status read = ReadOnce(digest, &hasher, sink, &sunk);
+        // Not the server's fault: nothing to repeat.
+        return sunk.ok() ? read : absl::OkStatus();
+      });
+  if (!sunk.ok()) return sunk;
   if (!status.ok()) return status;
   if (hasher.Finish() != digest) {
     return absl::DataLossError(
@@ -176,7 +181,8 @@ absl::Status CasClient::Calls::StreamRead(const Digest& digest, const Sink& sink
   return absl::OkStatus();
 }
 
-absl::Status CasClient::Calls::ReadOnce(const Digest& digest, Hasher* hasher, const Sink& sink) {
+absl::Status CasClient::Calls::ReadOnce(const Digest& digest, Hasher* hasher, const Sink& sink,
+                                        absl::Status* sunk) {
   if (hasher->size_bytes() == digest.size_bytes) return absl::OkStatus();
   grpc::ClientContext context;
   SetDeadline(StreamDeadline(digest), &context);
@@ -200,7 +206,7 @@ absl::Status CasClient::Calls::ReadOnce(const Digest& digest, Hasher* hasher, co
     }
     for (absl::string_view piece : frame.pieces()) {
       hasher->Update(piece);
-      if (absl::Status status = sink(piece); !status.ok()) return status;
+      if (*sunk = sink(piece); !sunk->ok()) return *sunk;
     }
   }
   const grpc::Status ended = stream.Finish();

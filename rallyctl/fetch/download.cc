@@ -101,8 +101,10 @@ absl::Status FetchToOutput(Invocation& invocation, Connection& connection, const
     if (!directory.ok()) return directory.status();
     const bool last = i + 1 == names->size();
     if (last && (*directory)->files_size() == 1) {
-      return store.ReadToFile(blob::DigestOfNode((*directory)->files(0)),
-                              invocation.terminal().RawOut());
+      absl::Status status = store.ReadToFile(blob::DigestOfNode((*directory)->files(0)),
+                                             invocation.terminal().RawOut());
+      if (status.ok()) return status;
+      return absl::Status(status.code(), absl::StrCat("printing ", path, ": ", status.message()));
     }
     if (last || (*directory)->directories_size() != 1) return no_file;
     folder = blob::DigestOfNode((*directory)->directories(0));

@@ -208,6 +208,16 @@ TEST_F(CasClientFaultsTest, ACutStreamGoesOnWhereItWasCut) {
   }
 }
 
+TEST_F(CasClientFaultsTest, WhatCannotBeWrittenHereIsNotTheServersFault) {
+  const Digest digest = server_.Put(Large());
+  const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(full, 0);
+  const absl::Status status = client_.ReadToFile(digest, full);
+  close(full);
+  EXPECT_EQ(status, absl::ResourceExhaustedError("writing: No space left on device"));
+  EXPECT_EQ(server_.seen().read_calls, 1);
+}
+
 // Larger than what is worth it.
 std::string Huge() { return std::string(20 << 20, 'h') + "uge"; }
 
