@@ -262,10 +262,12 @@ TEST_F(CommandLineTest, FetchTakesWhatWasAskedForAndReplacesNothing) {
   EXPECT_NE(access((to + "/rally.toml").c_str(), F_OK), 0) << "nobody asked for it";
 
   WriteFile(to + "/sub/file", "mine\n");
+  cas_.store().Remove(blob::DigestOf(kPipeline));  // Nothing is fetched that has no place.
   EXPECT_EQ(Run({"fetch", "build-1", "--to", to}), 2);
   EXPECT_NE(err_.find("sub/file is there already; --force replaces it"), std::string::npos) << err_;
   EXPECT_EQ(ReadFile(to + "/sub/file"), "mine\n");
   EXPECT_NE(access((to + "/rally.toml").c_str(), F_OK), 0) << "all or nothing";
+  cas_.store().Put(kPipeline);
   EXPECT_EQ(Run({"fetch", "build-1", "--to", to, "--force"}), 0) << err_;
   EXPECT_EQ(ReadFile(to + "/sub/file"), "content\n");
   EXPECT_EQ(ReadFile(to + "/rally.toml"), kPipeline);

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "rallyctl/commands/command.h"
 #include "rallyctl/fetch/download.h"
+#include "rallyctl/fetch/target_folder.h"
 #include "rallyctl/render/status_words.h"
 #include "rallyctl/trees/build_trees.h"
 
@@ -43,6 +44,9 @@ absl::StatusOr<blob::Digest> TreeOf(const v1::Build& build, const std::string& s
 absl::StatusOr<ExitStatus> Fetch(Invocation& invocation, const Flags& flags) {
   if (flags.to == kStandardOutput && flags.paths.size() != 1) {
     return absl::InvalidArgumentError("--to - writes one file: name it, and no other");
+  }
+  if (flags.to != kStandardOutput) {
+    if (absl::Status status = CheckTarget(flags.to); !status.ok()) return status;
   }
   auto opened = invocation.ConnectAndWait();
   if (!opened.ok()) return opened.status();

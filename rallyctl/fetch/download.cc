@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/blob/cas_client.h"
@@ -17,6 +16,7 @@
 #include "common/blob/tree.h"
 #include "rallyctl/fetch/install_tree.h"
 #include "rallyctl/fetch/staging_folder.h"
+#include "rallyctl/fetch/target_folder.h"
 #include "rallyctl/fetch/tree_selection.h"
 #include "rallyctl/render/progress_json.h"
 #include "rallyctl/render/text.h"
@@ -24,7 +24,6 @@
 #include "rallyctl/transfer/transfer_meter.h"
 
 namespace rally::rallyctl {
-
 absl::Status FetchInto(Invocation& invocation, Connection& connection, const Download& download) {
   const absl::Time begin = absl::Now();
   blob::CasClient remote(connection.channel(), {});
@@ -40,12 +39,15 @@ absl::Status FetchInto(Invocation& invocation, Connection& connection, const Dow
   const int64_t total_files = static_cast<int64_t>(files.size());
   const int64_t bytes_before = store.transferred_bytes();
 
-  if (mkdir(download.to.c_str(), 0777) != 0 && errno != EEXIST) {
-    return blob::ErrnoStatus(errno, absl::StrCat("making the folder ", download.to));
-  }
-  const int to = open(download.to.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (to < 0) return blob::ErrnoStatus(errno, absl::StrCat("opening the folder ", download.to));
-  const absl::Cleanup close_folder = [to] { close(to); };
+  auto opened = OpenTarget(download.to);
+  if (!opened.ok()) return opened.status();
+  const int to = opened->get();
+  const auto there = [&download](const absl::Status& status) {
+    return absl::Status(status.code(), absl::StrCat(download.to, ": ", status.message()));
+  };
+  // Asked again at the end; here before anybody waits for what can't be put in its place.
+  absl::Status status = CheckInstall(**selection, (*selection)->root(), to, download.replace);
+  if (!status.ok()) return there(status);
   StagingFolder staging(to, download.to, download.ends_on_interrupt);
   absl::StatusOr<blob::MaterialiseStats> stats = blob::MaterialiseStats();
   {
@@ -72,11 +74,9 @@ absl::Status FetchInto(Invocation& invocation, Connection& connection, const Dow
   if (from < 0) return blob::ErrnoStatus(errno, "opening what was fetched");
   // The tree's root may have a mode that would keep its entries from being moved.
   fchmod(from, 0700);
-  absl::Status status = InstallTree(from, to, download.replace);
+  status = InstallTree(from, to, download.replace);
   close(from);
-  if (!status.ok()) {
-    return absl::Status(status.code(), absl::StrCat(download.to, ": ", status.message()));
-  }
+  if (!status.ok()) return there(status);
   invocation.Say(absl::StrCat("fetched ", Count(stats->files, "file"), ", ",
                               BytesText(stats->fetched_bytes), " into ", download.to, " in ",
                               DurationText(absl::Now() - begin)));

@@ -14,6 +14,7 @@
 #include "glog/logging.h"
 #include "rallyctl/attach.h"
 #include "rallyctl/fetch/download.h"
+#include "rallyctl/fetch/target_folder.h"
 #include "rallyctl/interrupts.h"
 #include "rallyctl/run/local_fleet.h"
 #include "rallyctl/run/private_folder.h"
@@ -167,6 +168,10 @@ absl::StatusOr<ExitStatus> Run(Invocation& invocation, Flags flags) {
     return absl::FailedPreconditionError(
         "`rallyctl run` starts containers itself and needs root for that: sudo rallyctl run, or "
         "submit to a controller");
+  }
+  // A build whose result can't be put anywhere would be for nothing.
+  if (!flags.to.empty()) {
+    if (absl::Status status = CheckTarget(flags.to); !status.ok()) return status;
   }
 
   auto folder = PrivateFolder::Make();

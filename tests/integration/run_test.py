@@ -56,8 +56,9 @@ class RunTest(unittest.TestCase):
         left += [f"namespace {name}" for name in self.host.ctr("namespaces", "list", "--quiet")
                  if name.startswith("rally-run")]
         root = f"/proc/{self.host.anchor.pid}/root{self.host.folder}/containerd"
-        left += [f"blob {name}" for name in
-                 os.listdir(f"{root}/io.containerd.content.v1.content/blobs/sha256")]
+        # The folder is made with the first blob.
+        left += [f"blob {os.path.basename(path)}" for path in
+                 glob.glob(f"{root}/io.containerd.content.v1.content/blobs/sha256/*")]
         return left
 
     def start(self, text, *flags, files=()):
@@ -90,6 +91,13 @@ class RunTest(unittest.TestCase):
             self.assertEqual(f.read(), "TEXT\nTEXT\n")
         with open(os.path.join(to, "in"), encoding="utf-8") as f:
             self.assertEqual(f.read(), "text\n")
+
+    def test_a_build_that_has_nowhere_to_go_is_not_begun(self):
+        status, out, err = self.run_pipeline(
+            '[[step]]\nid = "a"\nimage = "IMAGE"\nargs = ["echo", "begun"]\n',
+            "--to", self.cluster.folder + "/no/such")
+        self.assertEqual((status, out), (2, ""), err)
+        self.assertIn("mkdir -p " + self.cluster.folder + "/no", err)
 
     def test_a_failing_step_fails_the_command(self):
         status, _, err = self.run_pipeline(
