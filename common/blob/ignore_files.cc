@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/blob/file_digest.h"
 #include "common/blob/open_beneath.h"
+#include "common/blob/unfinished_fetch.h"
 
 namespace rally::blob {
 namespace {
@@ -107,6 +108,7 @@ IgnoreWalk::Decision IgnoreFiles::Decide(absl::string_view path, absl::string_vi
                                          bool is_directory) const {
   if (name == kGit && !keep_git_) return IgnoreWalk::Decision::kLeaveOut;
   if (mode_ == Mode::kNothing || levels_in_git_ > 0) return IgnoreWalk::Decision::kKeep;
+  if (is_directory && IsUnfinishedFetch(name)) return IgnoreWalk::Decision::kLeaveOut;
   if (mode_ == Mode::kGitignore && name == kGit) return IgnoreWalk::Decision::kKeep;
   return walk_.Decide(path, is_directory);
 }

@@ -21,7 +21,8 @@ namespace rally::blob {
 // Blocking: on the disk. Errors: InvalidArgument, naming file and line, when one can't be used.
 class IgnoreFiles {
  public:
-  // Without `obey`, nothing is ignored. Without `keep_git`, all entries called .git are.
+  // Without `obey`, nothing is ignored; with it, also folders of unfinished fetches are. Without
+  // `keep_git`, all entries called .git are.
   static absl::StatusOr<IgnoreFiles> Open(int root_fd, bool obey, bool keep_git);
 
   // The kind of file that was found so far; "" for none.

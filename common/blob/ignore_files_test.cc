@@ -98,6 +98,15 @@ TEST_F(IgnoreFilesTest, RallyignoreComesFirstAndAppliesToGitToo) {
   EXPECT_EQ(Captured().size(), 8u);
 }
 
+TEST_F(IgnoreFilesTest, WhatAFetchLeftUnfinishedIsNotSent) {
+  Write("sub/.rally-fetch-0123456789ab/tree/x", "x");
+  Write(".rally-fetch-mine/x", "mine");
+  EXPECT_EQ(Captured().size(), 9u);
+  EXPECT_EQ(ignored_entries_, 1);
+  options_.obey_ignore_files = false;
+  EXPECT_EQ(Captured().size(), 10u);
+}
+
 TEST_F(IgnoreFilesTest, GitCanBeLeftOut) {
   options_.keep_git = false;
   EXPECT_THAT(Captured(), UnorderedElementsAre("a.log", "a.txt", "sub/b.log", "sub/b.txt"));

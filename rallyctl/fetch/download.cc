@@ -24,6 +24,13 @@
 #include "rallyctl/transfer/transfer_meter.h"
 
 namespace rally::rallyctl {
+namespace {
+
+// The tree's name while it lies aside.
+constexpr char kFetched[] = "tree";
+
+}  // namespace
+
 absl::Status FetchInto(Invocation& invocation, Connection& connection, const Download& download) {
   const absl::Time begin = absl::Now();
   blob::CasClient remote(connection.channel(), {});
@@ -48,7 +55,8 @@ absl::Status FetchInto(Invocation& invocation, Connection& connection, const Dow
   // Asked again at the end; here before anybody waits for what can't be put in its place.
   absl::Status status = CheckInstall(**selection, (*selection)->root(), to, download.replace);
   if (!status.ok()) return there(status);
-  StagingFolder staging(to, download.to, download.ends_on_interrupt);
+  auto staging = StagingFolder::Make(to, download.to, download.ends_on_interrupt);
+  if (!staging.ok()) return staging.status();
   absl::StatusOr<blob::MaterialiseStats> stats = blob::MaterialiseStats();
   {
     TransferMeter meter(&invocation, [&] {
@@ -58,8 +66,8 @@ absl::Status FetchInto(Invocation& invocation, Connection& connection, const Dow
                        Count(total_files, "file")),
           FetchEvent(bytes, total_bytes, absl::Now())};
     });
-    stats =
-        blob::Materialise((*selection)->root(), **selection, store, nullptr, to, staging.name());
+    stats = blob::Materialise((*selection)->root(), **selection, store, nullptr, (*staging)->fd(),
+                              kFetched);
   }
   if (absl::IsResourceExhausted(stats.status())) {
     return absl::Status(stats.status().code(),
@@ -68,9 +76,9 @@ absl::Status FetchInto(Invocation& invocation, Connection& connection, const Dow
                                      ": free some space, or give another folder with --to"));
   }
   if (!stats.ok()) return stats.status();
-  staging.BeginInstall();
+  (*staging)->BeginInstall();
   const int from =
-      openat(to, staging.name().c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      openat((*staging)->fd(), kFetched, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (from < 0) return blob::ErrnoStatus(errno, "opening what was fetched");
   // The tree's root may have a mode that would keep its entries from being moved.
   fchmod(from, 0700);
