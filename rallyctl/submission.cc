@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <cstdio>
+#include <optional>
 #include <utility>
 
 #include "absl/random/random.h"
@@ -9,7 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "common/blob/capture_directory.h"
 #include "common/blob/cas_client.h"
+#include "rallyctl/exit_status.h"
 #include "rallyctl/git_facts.h"
+#include "rallyctl/interrupts.h"
 
 namespace rally::rallyctl {
 namespace {
@@ -45,6 +49,15 @@ void AddGitFacts(const GitFacts& facts, pipeline::Parameters* parameters) {
   for (const auto& [name, value] : known) {
     if (!value->empty()) parameters->build.emplace(name, *value);
   }
+}
+
+[[noreturn]] void EndWithoutABuild() {
+  // The terminal has written ^C where the progress was to go on.
+  dprintf(STDERR_FILENO,
+          "%srallyctl: interrupted; no build was made. The next submit goes on with what was "
+          "uploaded\n",
+          isatty(STDERR_FILENO) == 1 ? "\r\x1b[K" : "");
+  _exit(static_cast<int>(ExitStatus::kCancelled));
 }
 
 void SetParameters(const pipeline::Parameters& parameters, v1::SubmitRequest* request) {
@@ -94,6 +107,11 @@ absl::StatusOr<v1::SubmitResponse> SubmitBuild(Invocation& invocation, Connectio
                                                const PipelineFile& pipeline,
                                                const SubmissionFlags& flags) {
   const std::string context = ContextOf(flags, pipeline);
+  std::optional<Interrupts> interrupts;
+  const auto end_on_interrupt = [&] {
+    if (flags.ends_on_interrupt) interrupts.emplace([](int) { EndWithoutABuild(); });
+  };
+  end_on_interrupt();
   auto tree = ReadContext(invocation, context, flags.context_options);
   if (!tree.ok()) return tree.status();
 
@@ -125,6 +143,7 @@ absl::StatusOr<v1::SubmitResponse> SubmitBuild(Invocation& invocation, Connectio
                  ? connection.Unreachable(status.message())
                  : status;
     }
+    interrupts.reset();  // Nobody knows whether there is a build until the answer comes.
     v1::SubmitResponse response;
     absl::Status status = connection.Call([&](grpc::ClientContext* call) {
       return connection.builds()->Submit(call, request, &response);
@@ -133,6 +152,7 @@ absl::StatusOr<v1::SubmitResponse> SubmitBuild(Invocation& invocation, Connectio
     if (status.code() != absl::StatusCode::kFailedPrecondition || attempt == kMaxTries) {
       return status;
     }
+    end_on_interrupt();
   }
 }
 

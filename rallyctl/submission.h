@@ -21,6 +21,8 @@ struct SubmissionFlags {
   PipelineFlags pipeline;
   bool fail_fast = false;
   ContextOptions context_options;
+  // Ctrl-C before there is a build ends the process. Otherwise the caller sees to it.
+  bool ends_on_interrupt = false;
 };
 
 // The flags that `submit` and `run` share: the pipeline, its context and its parameters.

@@ -58,6 +58,7 @@ absl::StatusOr<ExitStatus> Submit(Invocation& invocation, Flags flags) {
     terminal.Flush();
     if (!pipeline->ok()) return ExitStatus::kUsage;
   }
+  flags.submission.ends_on_interrupt = true;
 
   // The connection is made while the context is read.
   auto connection = invocation.Connect();
