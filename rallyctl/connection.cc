@@ -43,6 +43,12 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const ServerSetting
   return std::unique_ptr<Connection>(new Connection(settings, *std::move(channel)));
 }
 
+blob::CasClient::Options Connection::StoreOptions() const {
+  blob::CasClient::Options options;
+  options.patience = settings_.patience;
+  return options;
+}
+
 absl::Status Connection::Unreachable(absl::string_view why) const {
   // A controller that answers so speaks of something behind it, such as its blob store.
   if (channel_->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY) {

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/blob/cas_client.h"
 #include "common/rpc/channel.h"
 #include "rally/v1/build.grpc.pb.h"
 
@@ -19,7 +20,7 @@ namespace rally::rallyctl {
 struct ServerSettings {
   std::string address = "127.0.0.1:7470";
   rpc::TlsFiles tls;
-  // How long a controller that doesn't answer is tried.
+  // How long a controller that doesn't answer is tried, also amid a transfer.
   absl::Duration patience = absl::Seconds(10);
 };
 
@@ -34,6 +35,8 @@ class Connection {
   const std::string& address() const { return settings_.address; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
   v1::BuildService::Stub* builds() const { return builds_.get(); }
+  // Of a client of the controller's store.
+  blob::CasClient::Options StoreOptions() const;
 
   // `on_wait` is told once, when the controller doesn't answer at once. Unavailable says what the
   // reason is and what to do.

@@ -133,15 +133,16 @@ absl::StatusOr<v1::SubmitResponse> SubmitBuild(Invocation& invocation, Connectio
   request.set_fail_fast(flags.fail_fast);
   SetParameters(pipeline.parameters, &request);
 
-  blob::CasClient store(connection.channel(), {});
+  blob::CasClient store(connection.channel(), connection.StoreOptions());
   for (int attempt = 1;; ++attempt) {
     // Submit looks whether all is there. Asking about each file is for when it wasn't.
     const auto trust =
         attempt == 1 ? blob::UploadTrust::kKnownDirectories : blob::UploadTrust::kNothing;
     if (absl::Status status = UploadContext(invocation, store, *tree, trust); !status.ok()) {
-      return status.code() == absl::StatusCode::kUnavailable
-                 ? connection.Unreachable(status.message())
-                 : status;
+      if (status.code() != absl::StatusCode::kUnavailable) return status;
+      return connection.Unreachable(
+          absl::StrCat(status.message(),
+                       "; no build was made, and the same command goes on with what was uploaded"));
     }
     interrupts.reset();  // Nobody knows whether there is a build until the answer comes.
     v1::SubmitResponse response;

@@ -90,18 +90,23 @@ CasClient::Calls::Calls(std::shared_ptr<grpc::Channel> channel, Options options)
 absl::Status CasClient::Calls::Repeat(absl::string_view what,
                                       const std::function<absl::Status()>& attempt) const {
   absl::Duration pause = options_.first_pause;
+  absl::Time give_up;
   for (int tries = 1;; ++tries) {
     absl::Status status = attempt();
     if (!MayPass(status)) return AddContext(status, what);
-    const int limit = absl::IsResourceExhausted(status)
-                          ? std::min(kAttemptsWhenFull, options_.max_attempts)
-                          : options_.max_attempts;
-    if (tries >= limit) {
+    // An attempt that worked for long before it failed takes nothing from it.
+    if (tries == 1) give_up = absl::Now() + options_.patience;
+    const bool full = absl::IsResourceExhausted(status);
+    const int limit =
+        full ? std::min(kAttemptsWhenFull, options_.max_attempts) : options_.max_attempts;
+    const absl::Duration rest = give_up - absl::Now();
+    if (tries >= limit && (full || rest <= absl::ZeroDuration())) {
       return AddContext(status, absl::StrCat(what, " (gave up after ", tries, " attempts)"));
     }
     // Clients that lost the same server shall not come back at the same instant.
     absl::BitGen random;
-    absl::SleepFor(pause * absl::Uniform(random, 0.5, 1.0));
+    const absl::Duration nap = pause * absl::Uniform(random, 0.5, 1.0);
+    absl::SleepFor(tries < limit ? nap : std::min(nap, rest));
     pause = std::min(pause * 2, kLongestPause);
   }
 }

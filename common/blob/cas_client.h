@@ -20,9 +20,10 @@ namespace rally::blob {
 //
 // Ownership: shares the channel. Threads: thread-safe.
 // Blocking: every method; each RPC has Options::call_deadline, and is repeated with growing pauses
-//   at most Options::max_attempts times when the server can't be reached or says to try again, and
-//   less often when it says that it's full. Of a batch only what failed so is sent again; a read
-//   goes on where it broke off. A stream's deadline grows with the blob's size.
+//   at most Options::max_attempts times when the server can't be reached or says to try again, more
+//   often while Options::patience lasts, and less often when it says that it's full. Of a batch
+//   only what failed so is sent again; a read goes on where it broke off. A stream's deadline grows
+//   with the blob's size.
 // Errors: as BlobStore, whatever the server's words for them; they name server and blob. Others
 //   than those of the table come through from the server.
 class CasClient : public BlobStore {
@@ -42,6 +43,8 @@ class CasClient : public BlobStore {
     // Batches and streams of one Upload or Read in flight at a time.
     int max_streams = 4;
     int max_attempts = 5;
+    // A server that can't be reached is tried at least so long, in however many attempts.
+    absl::Duration patience;
     absl::Duration first_pause = absl::Milliseconds(100);
   };
 

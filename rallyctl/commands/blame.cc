@@ -58,7 +58,7 @@ absl::StatusOr<ExitStatus> Blame(Invocation& invocation, const Flags& flags) {
     return connection.builds()->GetBuild(context, request, &build);
   });
   if (!status.ok()) return status;
-  blob::CasClient store(connection.channel(), {});
+  blob::CasClient store(connection.channel(), connection.StoreOptions());
   blob::CachingDirectoryReader reader(&store);
   auto history = FindPathHistory(reader, build, flags.path);
   if (!history.ok()) return history.status();

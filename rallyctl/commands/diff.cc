@@ -173,7 +173,7 @@ absl::StatusOr<ExitStatus> Diff(Invocation& invocation, const Flags& flags) {
   Connection& connection = **opened;
   auto build = GetBuild(connection, flags.build_id);
   if (!build.ok()) return build.status();
-  blob::CasClient store(connection.channel(), {});
+  blob::CasClient store(connection.channel(), connection.StoreOptions());
   blob::CachingDirectoryReader reader(&store);
   const v1::Step* const step = FindStep(*build, flags.other);
   if (step != nullptr || flags.other.empty()) return DiffOne(invocation, reader, *build, step);

@@ -33,7 +33,7 @@ constexpr char kFetched[] = "tree";
 
 absl::Status FetchInto(Invocation& invocation, Connection& connection, const Download& download) {
   const absl::Time begin = absl::Now();
-  blob::CasClient remote(connection.channel(), {});
+  blob::CasClient remote(connection.channel(), connection.StoreOptions());
   CountingStore store(&remote);
   blob::CachingDirectoryReader reader(&store);
   auto selection = TreeSelection::Make(download.tree, &reader, download.paths);
@@ -75,6 +75,10 @@ absl::Status FetchInto(Invocation& invocation, Connection& connection, const Dow
                                      "; nothing was put there. It takes ", BytesText(total_bytes),
                                      ": free some space, or give another folder with --to"));
   }
+  if (absl::IsUnavailable(stats.status())) {
+    return connection.Unreachable(
+        absl::StrCat(stats.status().message(), "; nothing was put in ", download.to));
+  }
   if (!stats.ok()) return stats.status();
   (*staging)->BeginInstall();
   const int from =
@@ -93,7 +97,7 @@ absl::Status FetchInto(Invocation& invocation, Connection& connection, const Dow
 
 absl::Status FetchToOutput(Invocation& invocation, Connection& connection, const blob::Digest& tree,
                            const std::string& path) {
-  blob::CasClient store(connection.channel(), {});
+  blob::CasClient store(connection.channel(), connection.StoreOptions());
   blob::CachingDirectoryReader reader(&store);
   auto names = SplitWorkspacePath(path);
   if (!names.ok()) return names.status();

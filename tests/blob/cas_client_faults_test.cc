@@ -88,6 +88,18 @@ TEST_F(CasClientFaultsTest, OneThatStaysAwayIsNamed) {
   EXPECT_EQ(server_.seen().find_calls, 5);
 }
 
+TEST_F(CasClientFaultsTest, APatientClientTriesMoreOften) {
+  FaultyCasServer::Faults faults;
+  faults.failing_attempts = 8;
+  server_.SetFaults(faults);
+  CasClient::Options options = Options();
+  options.patience = absl::Minutes(10);
+  CasClient patient(server_.NewChannel(), options);
+  const Digest digest = server_.Put("something");
+  EXPECT_THAT(patient.FindMissing({digest}).value(), IsEmpty());
+  EXPECT_EQ(server_.seen().find_calls, 9);
+}
+
 TEST_F(CasClientFaultsTest, AFullOneGetsAShortWhileToMakeRoom) {
   FaultyCasServer::Faults faults;
   faults.failing_blob_attempts = 2;

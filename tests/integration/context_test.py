@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 import unittest
 
 from cluster import Cluster
@@ -122,6 +123,19 @@ class ContextTest(unittest.TestCase):
         sent, _ = self.submit(context)
         self.assertLess(sent, 52 * MIB, "what the controller has of the file isn't sent again")
         self.assertGreater(sent, 46 * MIB)
+    def test_a_controller_that_goes_away_amid_the_upload_is_waited_for(self):
+        context = self.cluster.pipeline(STEP)
+        self.write(context + "/large", os.urandom(30 * MIB))
+        relay = self.relay(stall_after=10 * MIB)
+        running = self.start(relay, context, "--patience", "4s")
+        self.assertTrue(relay.stalled.wait(60))
+        relay.vanish()
+        away = time.monotonic()
+        _, said = running.communicate(timeout=60)
+        self.assertEqual(running.returncode, 3, said)
+        self.assertGreater(time.monotonic() - away, 3.9)
+        self.assertIn("cannot reach the controller at " + relay.address, said)
+        self.assertIn("no build was made, and the same command goes on", said)
 
     def test_progress_tells_how_much_is_known(self):
         context = self.cluster.pipeline(STEP)

@@ -14,6 +14,7 @@ class Relay:
         self._limits = [stall_after, stall_answers_after]
         self._lock = threading.Lock()
         self._passed = [0, 0]
+        self._ends = []
         self.stalled = threading.Event()
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(path)
@@ -28,6 +29,15 @@ class Relay:
         self._server.shutdown(socket.SHUT_RDWR)
         self._acceptor.join()
         self._server.close()
+
+    def vanish(self):
+        """As if the server had died: connections break, and nobody listens any more."""
+        self.__exit__(None, None, None)
+        with self._lock:
+            ends, self._ends = self._ends, []
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
     @property
     def sent_bytes(self):
@@ -47,6 +57,8 @@ class Relay:
                 return
             server = socket.socket(socket.AF_UNIX)
             server.connect(self._target)
+            with self._lock:
+                self._ends += [client, server]
             threading.Thread(target=self._pass, args=(client, server, 0), daemon=True).start()
             threading.Thread(target=self._pass, args=(server, client, 1), daemon=True).start()
 
