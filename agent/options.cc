@@ -4,14 +4,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <limits>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/blob/blob_endpoint.h"
 #include "common/flags/flags.h"
@@ -27,8 +24,6 @@ constexpr int64_t kMinStepMemoryBytes = 6 << 20;  // Less, and runc can't start 
 // What the flags hold before it is understood.
 struct Raw {
   std::string network = "none";
-  std::string step_memory = "4GiB";
-  std::string workspace_bytes = "0";
   std::vector<std::string> labels;
 };
 
@@ -41,17 +36,6 @@ absl::Status Understand(const Raw& raw, Options* options) {
     return absl::InvalidArgumentError(
         absl::StrCat("--network is \"", raw.network, "\"; it is none or host"));
   }
-  auto memory = ParseSize(raw.step_memory);
-  if (!memory.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat("--step-memory: ", memory.status().message()));
-  }
-  options->step_memory_bytes = *memory;
-  auto workspaces = ParseSize(raw.workspace_bytes);
-  if (!workspaces.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--workspace-bytes: ", workspaces.status().message()));
-  }
-  options->workspace_bytes = *workspaces;
   if (options->kill_grace < absl::ZeroDuration() || options->kill_grace > absl::Hours(1)) {
     return absl::InvalidArgumentError("--kill-grace is 0s to 1h");
   }
@@ -88,17 +72,16 @@ void Declare(CLI::App* app, Options* options, Raw* raw, bool* check_config) {
   app->add_option("--slots", options->slots, "steps at a time (default: the number of cores)");
   app->add_option("--network", raw->network, "what steps can reach: none or host")
       ->capture_default_str();
-  app->add_option("--step-memory", raw->step_memory, "memory of one step; 0 = no limit")
-      ->capture_default_str();
+  flags::AddSize(app, "--step-memory", &options->step_memory_bytes,
+                 "memory of one step; 0 = no limit");
   app->add_option("--step-cpus", options->step_cpus, "cores of one step; 0 = all")
       ->capture_default_str();
   app->add_option("--step-pids", options->step_pids, "processes of one step; 0 = no limit")
       ->capture_default_str();
   flags::AddDuration(app, "--kill-grace", &options->kill_grace,
                      "from SIGTERM to SIGKILL when a step's time is over");
-  app->add_option("--workspace-bytes", raw->workspace_bytes,
-                  "what workspace trees may take on the disk, such as 200GiB; 0 = what it has")
-      ->capture_default_str();
+  flags::AddSize(app, "--workspace-bytes", &options->workspace_bytes,
+                 "what workspace trees may take on the disk, such as 200GB; 0 = what it has");
   app->add_option(
       "--workspace-keep-free", options->workspace_keep_free_percent,
       "percent of the disk and its inodes that workspace trees leave free (default: 5)");
@@ -143,30 +126,6 @@ absl::Status CheckLimits(const Options& options) {
 }
 
 }  // namespace
-
-absl::StatusOr<int64_t> ParseSize(const std::string& text) {
-  static constexpr std::pair<absl::string_view, int64_t> kUnits[] = {{"KiB", int64_t{1} << 10},
-                                                                     {"MiB", int64_t{1} << 20},
-                                                                     {"GiB", int64_t{1} << 30},
-                                                                     {"TiB", int64_t{1} << 40},
-                                                                     {"B", 1}};
-  absl::string_view number = text;
-  int64_t unit = 1;
-  for (const auto& [suffix, bytes] : kUnits) {
-    if (absl::EndsWith(number, suffix)) {
-      number.remove_suffix(suffix.size());
-      unit = bytes;
-      break;
-    }
-  }
-  int64_t value = 0;
-  if (number.empty() || !absl::ascii_isdigit(number.front()) || !absl::SimpleAtoi(number, &value) ||
-      value > std::numeric_limits<int64_t>::max() / unit) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", text, "\" is no size; write for example 512MiB or 4GiB"));
-  }
-  return value * unit;
-}
 
 absl::Status Complete(Options* options) {
   if (options->name.empty()) {

@@ -56,9 +56,6 @@ struct CommandLine {
 // Reads flags, and the file that --config names; flags win. InvalidArgument speaks to a person.
 absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv);
 
-// "4GiB", "512MiB", "1000": bytes.
-absl::StatusOr<int64_t> ParseSize(const std::string& text);
-
 }  // namespace rally::agent
 
 #endif  // RALLY_AGENT_OPTIONS_H_

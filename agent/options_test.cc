@@ -144,17 +144,6 @@ TEST(OptionsTest, MistakesAreNamed) {
   }
 }
 
-TEST(OptionsTest, Sizes) {
-  EXPECT_EQ(*ParseSize("0"), 0);
-  EXPECT_EQ(*ParseSize("1000"), 1000);
-  EXPECT_EQ(*ParseSize("16B"), 16);
-  EXPECT_EQ(*ParseSize("2KiB"), 2048);
-  EXPECT_EQ(*ParseSize("1TiB"), int64_t{1} << 40);
-  for (const char* bad : {"", "GiB", "-1", "1.5GiB", "1GB", "9999999999TiB", "+1"}) {
-    EXPECT_FALSE(ParseSize(bad).ok()) << bad;
-  }
-}
-
 TEST(OptionsTest, HelpAndVersionStartNothing) {
   auto help = Parse({"--help"});
   ASSERT_EQ(help.status(), absl::OkStatus());

@@ -101,10 +101,8 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
   app.add_option("--blob-endpoint", options.blob_endpoint,
                  "Keep blobs in another store of the Remote Execution API instead of on the disk: "
                  "grpc[s]://HOST:PORT[/INSTANCE] or unix:PATH");
-  app.add_option("--blob-bytes", options.blob_bytes,
-                 "What the blobs may take on the disk, such as 200GB; 0: what the disk has")
-      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false))
-      ->capture_default_str();
+  flags::AddSize(&app, "--blob-bytes", &options.blob_bytes,
+                 "What the blobs may take on the disk, such as 200GB; 0: what the disk has");
   app.add_option("--blob-files", options.blob_files,
                  "How many blobs there may be; 0: as many as the disk has inodes for")
       ->capture_default_str();

@@ -73,7 +73,7 @@ TEST(OptionsTest, BlobBudgetsAreSizesAndCounts) {
       ConfigFile("insecure = true\nblob-bytes = \"3GB\"\nblob-grace = \"20m\"\n");
   parsed = Parse({"--config", file, "--blob-files", "70000", "--keep-workspaces", "1h"});
   ASSERT_TRUE(parsed.options.has_value()) << parsed.err;
-  EXPECT_EQ(parsed.options->blob_bytes, int64_t{3} << 30);
+  EXPECT_EQ(parsed.options->blob_bytes, 3'000'000'000);
   EXPECT_EQ(parsed.options->blob_files, 70000);
   EXPECT_EQ(parsed.options->blob_grace, absl::Minutes(20));
   EXPECT_EQ(parsed.options->keep_workspaces, absl::Hours(1));

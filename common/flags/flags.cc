@@ -6,6 +6,7 @@
 #include "absl/strings/strip.h"
 #include "common/pipeline/duration.h"
 #include "common/pipeline/spelling.h"
+#include "common/size.h"
 
 namespace rally::flags {
 
@@ -24,6 +25,22 @@ void AddDuration(CLI::App* app, const std::string& name, absl::Duration* value,
          description)
       ->type_name("TIME")
       ->default_str(pipeline::FormatGoDuration(*value));
+}
+
+void AddSize(CLI::App* app, const std::string& name, int64_t* value,
+             const std::string& description) {
+  app->add_option_function<std::string>(
+         name,
+         [value, name](const std::string& text) {
+           const auto parsed = ParseSize(text);
+           if (!parsed.ok()) {
+             throw CLI::ValidationError(name, std::string(parsed.status().message()));
+           }
+           *value = *parsed;
+         },
+         description)
+      ->type_name("SIZE")
+      ->default_str(FormatSize(*value));
 }
 
 void AddConfigFile(CLI::App* app) {

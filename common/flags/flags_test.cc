@@ -13,6 +13,7 @@ class FlagsTest : public ::testing::Test {
   FlagsTest() {
     AddConfigFile(&app_);
     AddDuration(&app_, "--grace", &grace_, "how long");
+    AddSize(&app_, "--room", &room_, "how much");
   }
 
   // "" when it was understood.
@@ -33,6 +34,7 @@ class FlagsTest : public ::testing::Test {
 
   CLI::App app_;
   absl::Duration grace_ = absl::Seconds(10);
+  int64_t room_ = int64_t{4} << 30;
 };
 
 TEST_F(FlagsTest, DurationsAreWrittenAsInAPipeline) {
@@ -46,6 +48,23 @@ TEST_F(FlagsTest, DurationsOfTheFile) {
   const std::string path = WriteFile("grace = \"250ms\"\n");
   EXPECT_EQ(Parse({"--config", path.c_str()}), "");
   EXPECT_EQ(grace_, absl::Milliseconds(250));
+}
+
+TEST_F(FlagsTest, SizesHaveUnits) {
+  EXPECT_EQ(Parse({"--room", "200GB"}), "");
+  EXPECT_EQ(room_, 200'000'000'000);
+  EXPECT_EQ(Parse({"--room", "200gigs"}),
+            "--room: \"200gigs\" is no size; write for example 512MiB, 4GiB or 200GB");
+  EXPECT_NE(app_.help().find("--room SIZE=4GiB "), std::string::npos) << app_.help();
+}
+
+TEST_F(FlagsTest, SizesOfTheFile) {
+  std::string path = WriteFile("room = \"20MiB\"\n");
+  EXPECT_EQ(Parse({"--config", path.c_str()}), "");
+  EXPECT_EQ(room_, 20 << 20);
+  path = WriteFile("room = 4096\n");
+  EXPECT_EQ(Parse({"--config", path.c_str()}), "");
+  EXPECT_EQ(room_, 4096);
 }
 
 TEST_F(FlagsTest, AKeyThatIsNoFlagIsNamedWithItsFile) {

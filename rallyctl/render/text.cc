@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/size.h"
 
 namespace rally::rallyctl {
 namespace {
@@ -88,17 +89,7 @@ std::string InstantText(absl::Time instant) {
   return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", instant, absl::UTCTimeZone());
 }
 
-std::string BytesText(int64_t bytes) {
-  if (bytes < 1024) return absl::StrCat(bytes, " B");
-  double value = static_cast<double>(bytes);
-  const char* unit = "";
-  for (const char* next : {"KiB", "MiB", "GiB", "TiB"}) {
-    if (value < 1024) break;
-    value /= 1024;
-    unit = next;
-  }
-  return absl::StrFormat("%.1f %s", value, unit);
-}
+std::string BytesText(int64_t bytes) { return SizeText(bytes); }
 
 int DisplayWidth(absl::string_view text) {
   int width = 0;

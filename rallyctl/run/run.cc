@@ -11,6 +11,7 @@
 #include "agent/options.h"
 #include "agent/runtime/purge_namespace.h"
 #include "common/blob/digest.h"
+#include "common/flags/flags.h"
 #include "glog/logging.h"
 #include "rallyctl/attach.h"
 #include "rallyctl/fetch/download.h"
@@ -29,7 +30,6 @@ constexpr char kOwnNamespace[] = "rally-run";
 struct Flags {
   SubmissionFlags submission;
   agent::Options agent;
-  std::string step_memory;
   std::string network = "none";
   std::string to;
   bool keep = false;
@@ -90,17 +90,6 @@ class StopOnInterrupt {
   BuildFollower* follower_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 
-absl::Status ReadAgentFlags(Flags* flags) {
-  if (!flags->step_memory.empty()) {
-    auto bytes = agent::ParseSize(flags->step_memory);
-    if (!bytes.ok()) return bytes.status();
-    flags->agent.step_memory_bytes = *bytes;
-  }
-  flags->agent.network =
-      flags->network == "host" ? runtime::StepNetwork::kHost : runtime::StepNetwork::kNone;
-  return absl::OkStatus();
-}
-
 // Daemons in this process log into the folder, for --keep; people get messages.
 void LogInto(const std::string& folder) {
   const std::string logs = absl::StrCat(folder, "/log");
@@ -155,7 +144,8 @@ bool IsOurNamespace(const agent::Options& options) {
 
 absl::StatusOr<ExitStatus> Run(Invocation& invocation, Flags flags) {
   if (absl::Status status = invocation.CheckTextOrJson(); !status.ok()) return status;
-  if (absl::Status status = ReadAgentFlags(&flags); !status.ok()) return status;
+  flags.agent.network =
+      flags.network == "host" ? runtime::StepNetwork::kHost : runtime::StepNetwork::kNone;
   auto inputs = ReadPipelineInputs(flags.submission.pipeline);
   if (!inputs.ok()) return inputs.status();
   auto pipeline = ReadSubmission(flags.submission, *inputs);
@@ -218,7 +208,7 @@ void AddRun(CLI::App* app, Action* chosen) {
   command->add_option("--network", flags->network, "What steps can reach: none or host")
       ->capture_default_str()
       ->check(CLI::IsMember({"none", "host"}));
-  command->add_option("--step-memory", flags->step_memory, "Memory of one step (4GiB)");
+  flags::AddSize(command, "--step-memory", &flags->agent.step_memory_bytes, "Memory of one step");
   command->callback(
       [=] { *chosen = [=](Invocation& invocation) { return Run(invocation, *flags); }; });
 }
