@@ -56,6 +56,19 @@ bool IsHostSuffix(absl::string_view suffix) {
                         [](char c) { return absl::ascii_isalnum(c) || c == '.' || c == '-'; });
 }
 
+// Whoever sets one of these believes that it does something.
+absl::Status CheckNoDiskFlags(const CLI::App& app) {
+  for (const char* flag : {"--blob-bytes", "--blob-files", "--blob-keep-free", "--blob-grace"}) {
+    if (app.get_option(flag)->count() > 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(flag,
+                       " is about blobs on the disk, and with --blob-endpoint there are none; "
+                       "leave it out, and set limits on the store"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
@@ -133,6 +146,7 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* exit_code) {
   }
   absl::Status status = SetVerbs(verbs_file, configured_verbs, app["--config"]->as<std::string>(),
                                  &options.pipelines.verbs);
+  if (status.ok() && !options.blob_endpoint.empty()) status = CheckNoDiskFlags(app);
   if (status.ok()) status = Validate(options);
   if (!status.ok()) {
     std::cerr << "rally-controller: " << status.message() << "\n";
@@ -155,11 +169,6 @@ absl::Status Validate(const Options& options) {
   if (!options.blob_endpoint.empty()) {
     const absl::Status valid = blob::ParseBlobEndpoint(options.blob_endpoint).status();
     if (!valid.ok()) return valid;
-    if (options.blob_bytes != 0 || options.blob_files != 0) {
-      return absl::InvalidArgumentError(
-          "--blob-bytes and --blob-files are limits of the disk, and with --blob-endpoint no blobs "
-          "are there; leave them out, and set limits on the store");
-    }
   }
   const std::map<std::string, absl::Duration> positive = {
       {"--suspect-after", options.suspect_after},

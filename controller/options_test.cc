@@ -101,7 +101,14 @@ TEST(OptionsTest, BlobsMayBeElsewhere) {
            {{"--blob-endpoint", "grpc://cache.example:9092"}, "use grpcs://"},
            {{"--blob-endpoint", "grpcs://cache.example:9092/a/blobs"}, "'blobs'"},
            {{"--blob-endpoint", "grpcs://cache.example:9092", "--blob-bytes", "1GB"},
-            "--blob-bytes"}}) {
+            "--blob-bytes is about blobs on the disk"},
+           {{"--blob-endpoint", "grpcs://cache.example:9092", "--blob-files", "0"},
+            "--blob-files is about"},
+           {{"--blob-endpoint", "grpcs://cache.example:9092", "--blob-keep-free", "5"},
+            "--blob-keep-free is about"},
+           {{"--blob-endpoint", "grpcs://cache.example:9092", "--config",
+             ConfigFile("blob-grace = \"10m\"\n")},
+            "--blob-grace is about"}}) {
     std::vector<std::string> arguments = {"--insecure", "--check-config"};
     arguments.insert(arguments.end(), flags.begin(), flags.end());
     parsed = Parse(arguments);
