@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <limits>
 
+#include "absl/strings/str_cat.h"
+#include "common/size.h"
+
 namespace rally::cas {
 namespace {
 
@@ -37,6 +40,40 @@ DiskUse HardLimit(const DiskLimits& limits, const DiskRoom& room, const DiskUse&
   return {
       Limit(limits.max_bytes, room.bytes, room.free_bytes, used.bytes, limits.keep_free_percent),
       Limit(limits.max_blobs, room.inodes, room.free_inodes, used.blobs, limits.keep_free_percent)};
+}
+
+int64_t MostBytes(const DiskLimits& limits, const DiskRoom& room) {
+  return Limit(limits.max_bytes, room.bytes, room.bytes, 0, limits.keep_free_percent);
+}
+
+std::string DescribeFull(const DiskLimits& limits, const DiskUse& taken, const DiskUse& wanted,
+                         const DiskUse& hard_limit) {
+  const bool lacks_bytes = taken.bytes + wanted.bytes > hard_limit.bytes;
+  const bool by_flag = lacks_bytes ? limits.max_bytes > 0 && limits.max_bytes <= hard_limit.bytes
+                                   : limits.max_blobs > 0 && limits.max_blobs <= hard_limit.blobs;
+  const std::string may =
+      lacks_bytes ? SizeText(hard_limit.bytes) : absl::StrCat(hard_limit.blobs, " blobs");
+  const absl::string_view flag = lacks_bytes ? "--blob-bytes" : "--blob-files";
+  return absl::StrCat(
+      "the blob store is full: its ", taken.blobs,
+      taken.blobs == 1 ? " blob takes " : " blobs take ", SizeText(taken.bytes), ", ",
+      SizeText(wanted.bytes), " more are wanted, and ",
+      by_flag ? absl::StrCat(flag, " lets it have ", may, ". Try again later, or raise ", flag,
+                             " of rally-controller")
+              : absl::StrCat("its disk leaves it ", may,
+                             ". Try again later, or free some space on the controller's disk"));
+}
+
+std::string DescribeTooBig(const DiskLimits& limits, const DiskUse& wanted, int64_t most_bytes) {
+  const bool by_flag = limits.max_bytes > 0 && limits.max_bytes <= most_bytes;
+  return absl::StrCat("it takes ", SizeText(wanted.bytes),
+                      " and can never fit: the whole blob store ",
+                      by_flag ? absl::StrCat("may take ", SizeText(most_bytes),
+                                             ". Raise --blob-bytes of rally-controller, or leave "
+                                             "the file out")
+                              : absl::StrCat("has ", SizeText(most_bytes),
+                                             " of its disk. Give the controller a larger disk, or "
+                                             "leave the file out"));
 }
 
 DiskUse HighMark(const DiskUse& hard_limit) {

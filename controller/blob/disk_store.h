@@ -52,8 +52,9 @@ struct DiskStoreOptions {
 // Blocking: every method, on the disk; NewWriter for options.longest_wait_for_room when the store
 //   is full; Sync until all is on the disk.
 // Errors: NotFound (missing, or just found damaged before a byte was handed out), DataLoss (found
-//   damaged after some bytes were), InvalidArgument (bytes that are not what the digest says),
-//   ResourceExhausted (store or disk full, or out of inodes or descriptors; goes by itself).
+//   damaged after some bytes were), InvalidArgument (bytes that are not what the digest says,
+//   or more than the whole store may take), ResourceExhausted (store or disk full, or out of inodes
+//   or descriptors; goes by itself).
 class DiskStore {
  public:
   // Creates what doesn't exist and removes what a crash left half written.
@@ -175,7 +176,7 @@ class DiskStore {
   // Room for uploads.
   absl::Status Reserve(const DiskUse& wanted) ABSL_LOCKS_EXCLUDED(room_mutex_);
   void Unreserve(const DiskUse& reserved) ABSL_LOCKS_EXCLUDED(room_mutex_);
-  absl::Status Full(const DiskUse& wanted, const DiskUse& hard_limit) const;
+  absl::Status Full(const DiskUse& taken, const DiskUse& wanted, const DiskUse& hard_limit) const;
 
   // The store's own thread.
   void Upkeep() ABSL_LOCKS_EXCLUDED(room_mutex_);

@@ -37,7 +37,11 @@ absl::Status DiskStore::Reserve(const DiskUse& wanted) {
   int64_t check = 0;  // the one that began after this upload asked for room
   while (true) {
     const DiskUse used = index_.used();
-    const DiskUse hard_limit = HardLimit(options_.limits, files_->Room(), used);
+    const DiskRoom room = files_->Room();
+    const DiskUse hard_limit = HardLimit(options_.limits, room, used);
+    if (const int64_t most = MostBytes(options_.limits, room); wanted.bytes > most) {
+      return absl::InvalidArgumentError(DescribeTooBig(options_.limits, wanted, most));
+    }
     absl::MutexLock lock(&room_mutex_);
     const DiskUse all = used + reserved_ + wanted;
     if (all.Within(hard_limit)) {
@@ -50,8 +54,10 @@ absl::Status DiskStore::Reserve(const DiskUse& wanted) {
     // After its check the upload looked once more, in vain.
     const bool waited =
         check > 0 && ((may_evict_ && checks_done_ >= check) || absl::Now() >= deadline);
-    if (waited || stopping_ || !wanted.Within(hard_limit)) return Full(wanted, hard_limit);
-    if (check == 0 && absl::Now() < no_check_before_) return Full(wanted, hard_limit);
+    if (waited || stopping_ || !wanted.Within(hard_limit) ||
+        (check == 0 && absl::Now() < no_check_before_)) {
+      return Full(used + reserved_, wanted, hard_limit);
+    }
     if (check == 0) {
       // Until eviction is allowed, which is followed by a check, waiting goes on.
       check = checks_begun_ + 1;
@@ -71,13 +77,11 @@ void DiskStore::Unreserve(const DiskUse& reserved) {
   reserved_ = Minus(reserved_, reserved);
 }
 
-absl::Status DiskStore::Full(const DiskUse& wanted, const DiskUse& hard_limit) const {
-  const DiskUse used = index_.used();
-  return absl::ResourceExhaustedError(absl::StrCat(
-      "the blob store is full: its ", used.blobs, " blobs take ", used.bytes, " bytes, ",
-      wanted.bytes, " more are wanted, and it may take ", hard_limit.bytes, " bytes and ",
-      hard_limit.blobs, " files (the limits, and what the disk has left); ", index_.pinned_blobs(),
-      " blobs belong to live builds. Try again later, or give it more room"));
+absl::Status DiskStore::Full(const DiskUse& taken, const DiskUse& wanted,
+                             const DiskUse& hard_limit) const {
+  return absl::ResourceExhaustedError(
+      absl::StrCat(DescribeFull(options_.limits, taken, wanted, hard_limit), " (",
+                   index_.pinned_blobs(), " of its blobs belong to live builds)"));
 }
 
 void DiskStore::AllowEviction() {

@@ -43,7 +43,11 @@ TEST_F(DiskStoreRoomTest, AFullStoreRefusesAndRecoversByItself) {
   const std::string more = "more";
   const absl::Status full = store_->WriteAll(DigestOf(more), more);
   EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_THAT(full.message(), HasSubstr("the blob store is full: its 20 blobs take 81920 bytes"));
+  EXPECT_THAT(
+      full.message(),
+      HasSubstr("the blob store is full: its 20 blobs take 80.0 KiB, 4.0 KiB more are wanted, "
+                "and --blob-files lets it have 20 blobs. Try again later, or raise "
+                "--blob-files of rally-controller (0 of its blobs"));
   EXPECT_THAT(full.message(), HasSubstr(DigestOf(more).hash));
   EXPECT_EQ(CountFiles(), 20);
   EXPECT_EQ(store_->WriteAll(DigestOf("young3"), "young3"), absl::OkStatus())
@@ -89,7 +93,11 @@ TEST_F(DiskStoreRoomTest, BytesCountAsTheDiskCountsThem) {
   EXPECT_TRUE(HasFile(third));
   // What can never fit drives nothing out.
   const std::string huge(1'100'000, 'h');
-  EXPECT_EQ(store_->WriteAll(DigestOf(huge), huge).code(), absl::StatusCode::kResourceExhausted);
+  const absl::Status refused = store_->WriteAll(DigestOf(huge), huge);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument) << "nobody shall try again";
+  EXPECT_THAT(refused.message(),
+              HasSubstr("it takes 1.1 MiB and can never fit: the whole blob store may take 976.6 "
+                        "KiB. Raise --blob-bytes of rally-controller, or leave the file out"));
   EXPECT_EQ(store_->evicted(), 1);
 }
 
@@ -108,7 +116,7 @@ TEST_F(DiskStoreRoomTest, RoomIsReservedBeforeBytesCome) {
   EXPECT_EQ(store_->NewWriter(Digest{big.empty() ? "" : DigestOf(big).hash, int64_t{1} << 62})
                 .status()
                 .code(),
-            absl::StatusCode::kResourceExhausted);
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(DiskStoreRoomTest, PinnedBlobsStay) {
