@@ -21,7 +21,7 @@ using ::rally::blob::DirectoryNode;
 using ::rally::blob::FileNode;
 using ::rally::blob::SymlinkNode;
 
-std::string Printable(const std::string& path) { return absl::CHexEscape(path); }
+std::string Printable(const std::string& path) { return absl::CEscape(path); }
 
 // A directory of the input tree. No directory: nothing is there.
 struct BaseDirectory {

@@ -82,7 +82,7 @@ absl::Status RemoveDifference(int upper, const UpperDifference& difference) {
 }  // namespace
 
 absl::Status WorkspaceErrno(const char* what, const std::string& path) {
-  return absl::ErrnoToStatus(errno, absl::StrCat(what, " ", absl::CHexEscape(path)));
+  return absl::ErrnoToStatus(errno, absl::StrCat(what, " ", absl::CEscape(path)));
 }
 
 bool IsOverlayAttribute(absl::string_view name) {

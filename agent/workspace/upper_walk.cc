@@ -28,7 +28,7 @@ constexpr size_t kMaxListedPaths = 10;
 // Of a path that is too deep.
 constexpr size_t kMaxShownPathBytes = 200;
 
-std::string Printable(const std::string& path) { return absl::CHexEscape(path); }
+std::string Printable(const std::string& path) { return absl::CEscape(path); }
 
 absl::StatusOr<std::vector<std::string>> ListNames(int directory, const std::string& path) {
   const int fd = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -23,7 +23,7 @@ void SortByName(Nodes* nodes) {
 
 absl::Status Invalid(absl::string_view what, absl::string_view name, absl::string_view why) {
   return absl::InvalidArgumentError(
-      absl::StrCat("invalid directory: ", what, " '", absl::CHexEscape(name), "': ", why));
+      absl::StrCat("invalid directory: ", what, " '", absl::CEscape(name), "': ", why));
 }
 
 absl::Status ValidateProperties(absl::string_view what, absl::string_view name,

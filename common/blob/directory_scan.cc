@@ -94,8 +94,8 @@ class Listing {
         struct stat st;
         const bool found = fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0;
         if (!found && errno != ENOENT) {
-          return ErrnoStatus(
-              errno, absl::StrCat("stat '", absl::CHexEscape(name), "' in ", ShownPath(path)));
+          return ErrnoStatus(errno,
+                             absl::StrCat("stat '", absl::CEscape(name), "' in ", ShownPath(path)));
         }
         if (found) names.back().type = IFTODT(st.st_mode);
         if (!found) names.pop_back();  // Removed since it was listed.
@@ -193,7 +193,7 @@ absl::Status StatFiles(int root_fd, const StatCache& cache, ScannedDirectory* di
     struct stat st;
     if (lost || fstatat(fd->get(), file.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
       if (!lost && errno != ENOENT) {
-        return ErrnoStatus(errno, absl::StrCat("stat '", absl::CHexEscape(file.name), "' in ",
+        return ErrnoStatus(errno, absl::StrCat("stat '", absl::CEscape(file.name), "' in ",
                                                ShownPath(directory->path)));
       }
       file.content = ScannedFile::Content::kGone;
@@ -222,7 +222,7 @@ std::string ScannedTree::PathOf(uint32_t directory, const ScannedFile& file) con
 }
 
 std::string ShownPath(absl::string_view path) {
-  return absl::StrCat("'", path.empty() ? "." : absl::CHexEscape(path), "'");
+  return absl::StrCat("'", path.empty() ? "." : absl::CEscape(path), "'");
 }
 
 absl::StatusOr<ScannedTree> ScanDirectory(int root_fd, const std::string& root_path,

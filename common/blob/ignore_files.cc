@@ -22,7 +22,7 @@ constexpr char kGitignore[] = ".gitignore";
 
 absl::Status Named(const std::string& path, const absl::Status& status) {
   return absl::Status(status.code(),
-                      absl::StrCat("'", absl::CHexEscape(path), "': ", status.message()));
+                      absl::StrCat("'", absl::CEscape(path), "': ", status.message()));
 }
 
 // NotFound when there is none; InvalidArgument for what is no regular file, and for a symlink.

@@ -332,7 +332,7 @@ class Builder {
   }
 
   static std::string Shown(absl::string_view path, absl::string_view name) {
-    return absl::CHexEscape(absl::StrCat(path, path.empty() ? "" : "/", name));
+    return absl::CEscape(absl::StrCat(path, path.empty() ? "" : "/", name));
   }
 
   std::string Shown(const Place& place) const {

@@ -68,21 +68,21 @@ absl::StatusOr<FileDescriptor> OpenBeneath(int directory_fd, absl::string_view p
     step = FileDescriptor(
         OpenShort(current, std::string(rest.substr(0, slash)), O_PATH | O_DIRECTORY));
     if (!step.valid()) {
-      return ErrnoStatus(errno, absl::StrCat("opening '", absl::CHexEscape(path), "'"));
+      return ErrnoStatus(errno, absl::StrCat("opening '", absl::CEscape(path), "'"));
     }
     current = step.get();
     rest.remove_prefix(slash + 1);
   }
   FileDescriptor fd(OpenShort(current, std::string(rest), flags));
   if (!fd.valid()) {
-    return ErrnoStatus(errno, absl::StrCat("opening '", absl::CHexEscape(path), "'"));
+    return ErrnoStatus(errno, absl::StrCat("opening '", absl::CEscape(path), "'"));
   }
   return fd;
 }
 
 absl::Status RemoveTree(int parent_fd, const std::string& name) {
   if (unlinkat(parent_fd, name.c_str(), 0) == 0 || errno == ENOENT) return absl::OkStatus();
-  const std::string what = absl::StrCat("removing '", absl::CHexEscape(name), "'");
+  const std::string what = absl::StrCat("removing '", absl::CEscape(name), "'");
   if (errno != EISDIR && errno != EPERM) return ErrnoStatus(errno, what);
   FileDescriptor fd(
       openat(parent_fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
