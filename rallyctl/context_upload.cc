@@ -57,8 +57,11 @@ absl::StatusOr<blob::CapturedTree> ReadContext(Invocation& invocation, const std
     tree = blob::CaptureDirectory(context, options);
   }
   if (!tree.ok()) {
+    const absl::string_view cure = absl::IsPermissionDenied(tree.status())
+                                       ? "; make it readable, or list it in .rallyignore"
+                                       : "";
     return absl::Status(tree.status().code(),
-                        absl::StrCat("the context ", context, ": ", tree.status().message()));
+                        absl::StrCat("the context ", context, ": ", tree.status().message(), cure));
   }
   if (!options.stat_cache_file.empty()) KeepNewestStatCaches(options.stat_cache_file);
   for (size_t i = 0; i < tree->warnings.size() && i < kMaxWarningsShown; ++i) {

@@ -96,7 +96,8 @@ absl::Status ReadSource(const BlobUpload& upload, char* to) {
   }
   if (filled != size) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "blob ", upload.digest.ToString(), ": the file has another size by now; it changed"));
+        "blob ", upload.digest.ToString(),
+        ": the file changed while it was uploaded, it has another size now; try again"));
   }
   return absl::OkStatus();
 }
