@@ -234,8 +234,17 @@ TEST_F(CommandLineTest, DataIsJsonOnStandardOutput) {
   EXPECT_EQ(nlohmann::json::parse(out_)["steps"][0]["exit_code"], 0);
   EXPECT_EQ(Run({"watch", "build-1", "-o", "json"}), 0);
   EXPECT_EQ(nlohmann::json::parse(out_)["status"], "BUILD_STATUS_SUCCEEDED");
+}
+
+TEST_F(CommandLineTest, CancelSaysWhatBecameOfTheBuild) {
+  Run({"submit", "--context", folder_ + "/context", "--detach"});
   EXPECT_EQ(Run({"cancel", "build-1", "-o", "json", "--reason", "enough"}), 0);
   EXPECT_EQ(nlohmann::json::parse(out_)["reason"], "enough");
+  EXPECT_EQ(Run({"cancel", "build-1"}), 0);
+  EXPECT_NE(err_.find("build build-1 is cancelled\n"), std::string::npos) << err_;
+  EndBuild(v1::BUILD_STATUS_SUCCEEDED, v1::STEP_STATUS_SUCCEEDED, 0);
+  EXPECT_EQ(Run({"cancel", "build-1"}), 0);
+  EXPECT_NE(err_.find("build build-1 had ended before: succeeded\n"), std::string::npos) << err_;
 }
 
 TEST_F(CommandLineTest, AgentsAreListedAndDrained) {
@@ -306,6 +315,8 @@ TEST_F(CommandLineTest, FetchPrintsOneFile) {
   EXPECT_EQ(Run({"fetch", "build-1", "sub/file", "empty", "--to", "-"}), 2);
   EXPECT_EQ(Run({"fetch", "build-1", "sub/nope", "--to", "-"}), 2);
   EXPECT_NE(err_.find("there is no sub/nope in the workspace"), std::string::npos) << err_;
+  EXPECT_EQ(Run({"fetch", "build-1", "sub/link", "--to", folder_ + "/link"}), 0) << err_;
+  EXPECT_NE(err_.find("fetched 0 files, 1 link, "), std::string::npos) << err_;
   for (const char* path : {"sub", "sub/link", "."}) {
     EXPECT_EQ(Run({"fetch", "build-1", path, "--to", "-"}), 2) << path;
     EXPECT_NE(err_.find("is no file"), std::string::npos) << err_;

@@ -122,9 +122,9 @@ class LogReadStream : public grpc::ServerWriteReactor<v1::LogChunk>,
     if (!found.status.ok()) return End(found.status);
     found_ = found;
     if (attempt_ > found.attempt) {
-      return End(
-          {grpc::StatusCode::NOT_FOUND, absl::StrCat("step \"", request_.step_id(), "\" has had ",
-                                                     found.attempt, " attempts, not ", attempt_)});
+      return End({grpc::StatusCode::NOT_FOUND,
+                  absl::StrCat("step \"", request_.step_id(), "\" has had ", found.attempt,
+                               found.attempt == 1 ? " attempt" : " attempts", ", not ", attempt_)});
     }
     if (attempt_ == 0) attempt_ = found.attempt;
     if (attempt_ != 0) return Pump();

@@ -1,4 +1,5 @@
 #include <memory>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "rallyctl/commands/command.h"
@@ -7,6 +8,13 @@
 
 namespace rally::rallyctl {
 namespace {
+
+// A build that ended by itself can't be cancelled, and that is no error: it's over either way.
+std::string Outcome(v1::BuildStatus status) {
+  return HasEnded(status) && status != v1::BUILD_STATUS_CANCELLED
+             ? absl::StrCat("had ended before: ", Word(status))
+             : absl::StrCat("is ", Word(status));
+}
 
 absl::StatusOr<ExitStatus> Cancel(Invocation& invocation, const std::string& build_id,
                                   const std::string& reason) {
@@ -26,7 +34,7 @@ absl::StatusOr<ExitStatus> Cancel(Invocation& invocation, const std::string& bui
     if (!json.ok()) return json.status();
     invocation.terminal().Out(*json);
   } else {
-    invocation.Say(absl::StrCat("build ", build_id, " is ", Word(build.status())));
+    invocation.Say(absl::StrCat("build ", build_id, " ", Outcome(build.status())));
   }
   return ExitStatus::kSuccess;
 }

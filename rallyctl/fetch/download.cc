@@ -89,7 +89,9 @@ absl::Status FetchInto(Invocation& invocation, Connection& connection, const Dow
   status = InstallTree(from, to, download.replace);
   close(from);
   if (!status.ok()) return there(status);
-  invocation.Say(absl::StrCat("fetched ", Count(stats->files, "file"), ", ",
+  const std::string links =
+      stats->symlinks == 0 ? "" : absl::StrCat(", ", Count(stats->symlinks, "link"));
+  invocation.Say(absl::StrCat("fetched ", Count(stats->files, "file"), links, ", ",
                               BytesText(stats->fetched_bytes), " into ", download.to, " in ",
                               DurationText(absl::Now() - begin)));
   return absl::OkStatus();

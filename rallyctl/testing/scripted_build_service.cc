@@ -233,9 +233,12 @@ grpc::Status ScriptedBuildService::CancelBuild(grpc::ServerContext*,
   cancellations_.push_back(*request);
   const auto build = builds_.find(request->build_id());
   if (build == builds_.end()) return NoBuild(request->build_id());
-  build->second.set_status(v1::BUILD_STATUS_CANCELLED);
-  build->second.set_reason(request->reason());
-  build->second.set_revision(build->second.revision() + 1);
+  const v1::BuildStatus status = build->second.status();
+  if (status == v1::BUILD_STATUS_RUNNING || status == v1::BUILD_STATUS_CANCELLING) {
+    build->second.set_status(v1::BUILD_STATUS_CANCELLED);
+    build->second.set_reason(request->reason());
+    build->second.set_revision(build->second.revision() + 1);
+  }
   *response = build->second;
   return grpc::Status::OK;
 }

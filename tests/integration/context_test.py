@@ -123,6 +123,7 @@ class ContextTest(unittest.TestCase):
         sent, _ = self.submit(context)
         self.assertLess(sent, 52 * MIB, "what the controller has of the file isn't sent again")
         self.assertGreater(sent, 46 * MIB)
+
     def test_a_controller_that_goes_away_amid_the_upload_is_waited_for(self):
         context = self.cluster.pipeline(STEP)
         self.write(context + "/large", os.urandom(30 * MIB))
