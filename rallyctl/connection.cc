@@ -1,10 +1,17 @@
 #include "rallyctl/connection.h"
 
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "common/rpc/status.h"
 #include "rallyctl/follow/backoff.h"
@@ -23,6 +30,29 @@ std::chrono::system_clock::time_point After(absl::Duration duration) {
   return std::chrono::system_clock::now() + absl::ToChronoMilliseconds(duration);
 }
 
+std::string UserName(uid_t user) {
+  const passwd* entry = getpwuid(user);
+  return entry != nullptr ? entry->pw_name : absl::StrCat(user);
+}
+
+// A socket that this user may not open: no waiting changes that.
+absl::Status CheckSocket(const std::string& address) {
+  absl::string_view path = address;
+  if (!absl::ConsumePrefix(&path, "unix:")) return absl::OkStatus();
+  const std::string file(path);
+  if (faccessat(AT_FDCWD, file.c_str(), W_OK, AT_EACCESS) == 0 || errno != EACCES) {
+    return absl::OkStatus();
+  }
+  struct stat st;
+  const bool seen = stat(file.c_str(), &st) == 0;
+  return absl::PermissionDeniedError(absl::StrCat(
+      "cannot reach the controller at ", address, ": user ", UserName(geteuid()),
+      " may not open that socket, which ",
+      seen ? absl::StrCat("belongs to user ", UserName(st.st_uid)) : "is in another user's folder",
+      "\nRun rallyctl as ", seen ? UserName(st.st_uid) : "that user",
+      ", or name another controller with --server or RALLY_SERVER."));
+}
+
 }  // namespace
 
 Connection::Connection(ServerSettings settings, std::shared_ptr<grpc::Channel> channel)
@@ -37,6 +67,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const ServerSetting
   const bool any_tls =
       !settings.tls.certificate.empty() || !settings.tls.key.empty() || !settings.tls.ca.empty();
   security.insecure = !any_tls && rpc::IsLocalAddress(settings.address);
+  if (absl::Status status = CheckSocket(settings.address); !status.ok()) return status;
   auto channel = rpc::Dial(settings.address, security);
   if (!channel.ok()) return channel.status();
   (*channel)->GetState(/*try_to_connect=*/true);

@@ -30,6 +30,7 @@ struct ServerSettings {
 // overlaps with it. AwaitReady and Call do, at most for the patience and the call's own deadline.
 class Connection {
  public:
+  // PermissionDenied: a socket that this user may not open.
   static absl::StatusOr<std::unique_ptr<Connection>> Open(const ServerSettings& settings);
 
   const std::string& address() const { return settings_.address; }
