@@ -1,6 +1,5 @@
 #include "rallyctl/trees/path_history.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -8,6 +7,7 @@
 
 #include "absl/strings/str_join.h"
 #include "common/blob/delta_walk.h"
+#include "common/blob/directory.h"
 #include "rallyctl/fetch/tree_selection.h"
 #include "rallyctl/trees/build_trees.h"
 
@@ -19,14 +19,6 @@ struct FoundEntry {
   std::shared_ptr<const blob::Directory> directory;
   blob::NamedEntry entry;
 };
-
-template <typename Nodes>
-auto FindNode(const Nodes& nodes, const std::string& name) {
-  const auto found =
-      std::lower_bound(nodes.begin(), nodes.end(), name,
-                       [](const auto& node, const std::string& n) { return node.name() < n; });
-  return found != nodes.end() && found->name() == name ? &*found : nullptr;
-}
 
 // The same path in many trees.
 absl::StatusOr<std::vector<FoundEntry>> FindInAll(blob::DirectoryReader& reader,
@@ -46,9 +38,9 @@ absl::StatusOr<std::vector<FoundEntry>> FindInAll(blob::DirectoryReader& reader,
       auto directory = reader.Read(*folders[i]);
       if (!directory.ok()) return directory.status();
       blob::NamedEntry entry;
-      entry.file = FindNode((*directory)->files(), name);
-      entry.symlink = FindNode((*directory)->symlinks(), name);
-      entry.directory = FindNode((*directory)->directories(), name);
+      entry.file = blob::FindNode((*directory)->files(), name);
+      entry.symlink = blob::FindNode((*directory)->symlinks(), name);
+      entry.directory = blob::FindNode((*directory)->directories(), name);
       folders[i].reset();
       if (entry.directory != nullptr) folders[i] = blob::DigestOfNode(*entry.directory);
       if (entry.exists()) found[i] = FoundEntry{*std::move(directory), entry};
