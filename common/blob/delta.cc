@@ -174,31 +174,19 @@ class Applier {
   absl::flat_hash_map<Digest, DirectoryPointer> made_;
 };
 
-class DiffCollector : public DeltaVisitor {
+class DiffCollector : public PathVisitor {
  public:
-  void Enter(absl::string_view name) override {
-    lengths_.push_back(path_.size());
-    absl::StrAppend(&path_, path_.empty() ? "" : "/", name);
-  }
-
   void Visit(const NamedEntry& before, const NamedEntry& after) override {
-    entries_.push_back(MakeDeltaEntry(path_, before, after));
+    entries_.push_back(MakeDeltaEntry(path(), before, after));
   }
 
   void VisitModes(uint32_t before, uint32_t after) override {
-    if (!path_.empty()) entries_.push_back(MakeModeEntry(path_, before, after));
-  }
-
-  void Leave() override {
-    path_.resize(lengths_.back());
-    lengths_.pop_back();
+    if (!path().empty()) entries_.push_back(MakeModeEntry(path(), before, after));
   }
 
   std::vector<DeltaEntry> Take() { return std::move(entries_); }
 
  private:
-  std::string path_;
-  std::vector<size_t> lengths_;
   std::vector<DeltaEntry> entries_;
 };
 

@@ -134,6 +134,16 @@ std::vector<NamedDifference> Differences(const Directory* before, const Director
   return differences;
 }
 
+void PathVisitor::Enter(absl::string_view name) {
+  lengths_.push_back(path_.size());
+  absl::StrAppend(&path_, path_.empty() ? "" : "/", name);
+}
+
+void PathVisitor::Leave() {
+  path_.resize(lengths_.back());
+  lengths_.pop_back();
+}
+
 absl::Status WalkDelta(DirectoryReader& reader, const Digest* before, const Digest* after,
                        DeltaVisitor& visitor) {
   return WalkLevel(reader, before, after, 0, visitor);

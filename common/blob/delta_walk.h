@@ -1,6 +1,7 @@
 #ifndef RALLY_COMMON_BLOB_DELTA_WALK_H_
 #define RALLY_COMMON_BLOB_DELTA_WALK_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -66,6 +67,20 @@ class DeltaVisitor {
     static_cast<void>(after);
   }
   virtual void Leave() = 0;
+};
+
+// A visitor that knows the path that it is at; "" at the root.
+class PathVisitor : public DeltaVisitor {
+ public:
+  void Enter(absl::string_view name) final;
+  void Leave() final;
+
+ protected:
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  std::vector<size_t> lengths_;  // Of the paths above.
 };
 
 // Compares two trees; equal directories are not read. Null stands for a directory that isn't

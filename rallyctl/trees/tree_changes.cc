@@ -24,31 +24,21 @@ std::string ContentOf(const blob::NamedEntry& entry) {
   return entry.directory != nullptr ? "folder" : "";
 }
 
-class ChangeVisitor final : public blob::DeltaVisitor {
+class ChangeVisitor final : public blob::PathVisitor {
  public:
   explicit ChangeVisitor(const OnSides* on_sides) : on_sides_(on_sides) {}
 
-  void Enter(absl::string_view name) override {
-    lengths_.push_back(path_.size());
-    absl::StrAppend(&path_, path_.empty() ? "" : "/", name);
-  }
-  void Leave() override {
-    path_.resize(lengths_.back());
-    lengths_.pop_back();
-  }
   void Visit(const blob::NamedEntry& before, const blob::NamedEntry& after) override {
-    (*on_sides_)(blob::MakeDeltaEntry(path_, before, after), ContentOf(before), ContentOf(after));
+    (*on_sides_)(blob::MakeDeltaEntry(path(), before, after), ContentOf(before), ContentOf(after));
   }
   void VisitModes(uint32_t before, uint32_t after) override {
-    if (path_.empty()) return;
-    (*on_sides_)(blob::MakeModeEntry(path_, before, after), absl::StrCat("folder ", before),
+    if (path().empty()) return;
+    (*on_sides_)(blob::MakeModeEntry(path(), before, after), absl::StrCat("folder ", before),
                  absl::StrCat("folder ", after));
   }
 
  private:
   const OnSides* const on_sides_;
-  std::string path_;
-  std::vector<size_t> lengths_;
 };
 
 absl::Status ForEachSides(blob::DirectoryReader& reader, const blob::Digest& before,
