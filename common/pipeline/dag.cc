@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <numeric>
 #include <queue>
 #include <tuple>
 #include <utility>
@@ -14,17 +15,24 @@ namespace rally::pipeline {
 
 absl::StatusOr<std::vector<int>> TopologicalOrder(DependencyLists dependencies) {
   const int count = static_cast<int>(dependencies.size());
-  std::vector<std::vector<int>> dependents(count);
+  // Of each node: how many it still waits for, and where those that wait for it begin in
+  // `dependents`, which end where the next node's begin.
   std::vector<int> missing(count, 0);
+  std::vector<size_t> begin(count + 1, 0);
   for (int node = 0; node < count; ++node) {
     for (const int dependency : dependencies[node]) {
       if (dependency < 0 || dependency >= count) {
         return absl::InvalidArgumentError(
             absl::StrCat("node ", node, " waits for ", dependency, ", which is not a node"));
       }
-      dependents[dependency].push_back(node);
+      ++begin[dependency];
       ++missing[node];
     }
+  }
+  std::partial_sum(begin.begin(), begin.end(), begin.begin());
+  std::vector<int> dependents(begin.back());
+  for (int node = count - 1; node >= 0; --node) {
+    for (const int dependency : dependencies[node]) dependents[--begin[dependency]] = node;
   }
   std::priority_queue<int, std::vector<int>, std::greater<int>> ready;
   for (int node = 0; node < count; ++node) {
@@ -36,8 +44,8 @@ absl::StatusOr<std::vector<int>> TopologicalOrder(DependencyLists dependencies) 
     const int node = ready.top();
     ready.pop();
     order.push_back(node);
-    for (const int dependent : dependents[node]) {
-      if (--missing[dependent] == 0) ready.push(dependent);
+    for (size_t i = begin[node]; i < begin[node + 1]; ++i) {
+      if (--missing[dependents[i]] == 0) ready.push(dependents[i]);
     }
   }
   if (static_cast<int>(order.size()) != count) {

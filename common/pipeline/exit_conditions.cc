@@ -20,21 +20,21 @@ std::optional<std::vector<int>> ReadCodes(Key key, const CheckedTable& keys,
   const TomlValue* list = keys.FindPartly(key);
   if (list == nullptr) return std::nullopt;
   const absl::string_view name = SpecOf(key).name;
-  if (list->elements.empty()) {
+  if (list->elements().empty()) {
     diagnostics->Error(list->position, absl::StrCat(name, " is empty"));
     return std::nullopt;
   }
   std::bitset<kCodes> codes;
   bool good = !keys.WasRefused(key);
-  for (const TomlValue& element : list->elements) {
+  for (const TomlValue& element : list->elements()) {
     if (IsRefused(element)) continue;
-    if (element.integer >= 0 && element.integer < kCodes) {
-      codes.set(static_cast<size_t>(element.integer));
+    if (element.integer() >= 0 && element.integer() < kCodes) {
+      codes.set(static_cast<size_t>(element.integer()));
       continue;
     }
     good = false;
     diagnostics->Error(element.position,
-                       absl::StrCat(name, ": ", element.integer, " is not an exit code (0-255)"));
+                       absl::StrCat(name, ": ", element.integer(), " is not an exit code (0-255)"));
   }
   if (!good) return std::nullopt;
   std::vector<int> sorted;

@@ -32,82 +32,86 @@ bool HasUnknownName(const DraftStep& draft) {
 // Ownership: refers to the index, the drafts and the diagnostics. Threads: not thread-safe.
 class EdgeResolver {
  public:
-  EdgeResolver(const StepIndex& index, std::vector<DraftStep>* drafts, DiagnosticList* diagnostics)
+  EdgeResolver(const StepIndex& index, const std::vector<DraftStep>& drafts,
+               DiagnosticList* diagnostics)
       : index_(index),
-        drafts_(*drafts),
+        drafts_(drafts),
         diagnostics_(*diagnostics),
-        named_by_(drafts->size(), kNobody),
-        names_are_known_(absl::c_none_of(*drafts, HasUnknownName)) {}
+        named_by_(drafts.size(), kNobody),
+        names_are_known_(absl::c_none_of(drafts, HasUnknownName)) {}
 
-  void Resolve(int number) {
-    DraftStep& draft = drafts_[number];
-    if (!draft.has_valid_id) return;
+  // What the step waits for, ascending.
+  std::vector<int> Resolve(int number) {
+    const DraftStep& draft = drafts_[number];
+    if (!draft.has_valid_id) return {};
     const TomlValue* when_all = draft.keys.FindPartly(Key::kWhenAll);
-    if (when_all == nullptr && draft.keys.WasRefused(Key::kWhenAll)) return;
-    if (when_all == nullptr || when_all->elements.empty()) {
+    if (when_all == nullptr && draft.keys.WasRefused(Key::kWhenAll)) return {};
+    const absl::Span<const TomlValue> entries =
+        when_all == nullptr ? absl::Span<const TomlValue>() : when_all->elements();
+    if (entries.empty()) {
       if (when_all != nullptr) {
         diagnostics_.Warning(when_all->position,
                              "whenAll = [] is the same as no whenAll: the step waits for the one "
                              "before it; write [\"-\"] to start at once");
       }
-      if (number > 0) {
-        draft.step.dependencies = {number - 1};
-        draft.step.implicit_dependency = true;
-      }
-      return;
+      if (number == 0) return {};
+      draft.step->implicit_dependency = true;
+      return {number - 1};
     }
-    if (when_all->elements.size() == 1 && when_all->elements.front().string == kAtOnce) return;
-    ResolveEntries(number, *when_all);
+    if (entries.size() == 1 && entries.front().string() == kAtOnce) return {};
+    return ResolveEntries(number, entries);
   }
 
  private:
   static constexpr int kNobody = -1;
 
-  void ResolveEntries(int number, const TomlValue& when_all) {
-    Step& step = drafts_[number].step;
+  std::vector<int> ResolveEntries(int number, absl::Span<const TomlValue> entries) {
+    const std::string& id = drafts_[number].step->id;
+    std::vector<int> dependencies;
+    dependencies.reserve(entries.size());
     bool mixed = false;
     // An unknown step that is named twice is one mistake as well; as is one that is named thrice.
     absl::flat_hash_set<absl::string_view> unknown;
     absl::flat_hash_set<absl::string_view> repeated;
-    for (const TomlValue& entry : when_all.elements) {
+    for (const TomlValue& entry : entries) {
       if (IsRefused(entry)) continue;
-      if (entry.string == kAtOnce) {
+      if (entry.string() == kAtOnce) {
         if (!mixed) {
-          diagnostics_.Error(entry.position, absl::StrCat("whenAll of step ", Quote(step.id),
+          diagnostics_.Error(entry.position, absl::StrCat("whenAll of step ", Quote(id),
                                                           " mixes \"-\" with other entries"));
         }
         mixed = true;
         continue;
       }
-      const auto found = index_.find(entry.string);
+      const auto found = index_.find(entry.string());
       const bool first = found == index_.end()
-                             ? unknown.insert(entry.string).second
+                             ? unknown.insert(entry.string()).second
                              : std::exchange(named_by_[found->second], number) != number;
       if (!first) {
-        if (repeated.insert(entry.string).second) {
-          diagnostics_.Error(entry.position, absl::StrCat("step ", Quote(step.id), " waits for ",
-                                                          Quote(entry.string), " twice"));
+        if (repeated.insert(entry.string()).second) {
+          diagnostics_.Error(entry.position, absl::StrCat("step ", Quote(id), " waits for ",
+                                                          Quote(entry.string()), " twice"));
         }
       } else if (found == index_.end()) {
-        ReportUnknown(step.id, entry);
+        ReportUnknown(id, entry);
       } else if (found->second == number) {
-        diagnostics_.Error(entry.position,
-                           absl::StrCat("step ", Quote(step.id), " waits for itself"));
+        diagnostics_.Error(entry.position, absl::StrCat("step ", Quote(id), " waits for itself"));
       } else {
-        step.dependencies.push_back(found->second);
+        dependencies.push_back(found->second);
       }
     }
-    absl::c_sort(step.dependencies);
+    absl::c_sort(dependencies);
+    return dependencies;
   }
 
   void ReportUnknown(absl::string_view id, const TomlValue& entry) {
     if (!names_are_known_) return;
-    std::string message = absl::StrCat("step ", Quote(id), " waits for ", Quote(entry.string),
+    std::string message = absl::StrCat("step ", Quote(id), " waits for ", Quote(entry.string()),
                                        ", which is not a step");
     // Each search looks at all ids; nobody reads more of them than are shown.
     if (++unknown_count_ <= DiagnosticList::kMaxShown) {
       const absl::string_view nearest =
-          entry.string == "root" ? kAtOnce : NearestWord(entry.string, Ids());
+          entry.string() == "root" ? kAtOnce : NearestWord(entry.string(), Ids());
       if (!nearest.empty()) absl::StrAppend(&message, "; did you mean ", Quote(nearest), "?");
     }
     diagnostics_.Error(entry.position, message);
@@ -116,14 +120,14 @@ class EdgeResolver {
   const std::vector<absl::string_view>& Ids() {
     if (ids_.empty()) {
       for (const DraftStep& draft : drafts_) {
-        if (draft.has_valid_id) ids_.push_back(draft.step.id);
+        if (draft.has_valid_id) ids_.push_back(draft.step->id);
       }
     }
     return ids_;
   }
 
   const StepIndex& index_;
-  std::vector<DraftStep>& drafts_;
+  const std::vector<DraftStep>& drafts_;
   DiagnosticList& diagnostics_;
   // Of each step, the last one whose whenAll named it.
   std::vector<int> named_by_;
@@ -146,8 +150,8 @@ std::string JoinShortened(const std::vector<absl::string_view>& names,
 Position PositionOfEdge(const DraftStep& draft, absl::string_view dependency) {
   const TomlValue* when_all = draft.keys.FindPartly(Key::kWhenAll);
   if (when_all == nullptr) return draft.header;
-  for (const TomlValue& entry : when_all->elements) {
-    if (entry.string == dependency) return entry.position;
+  for (const TomlValue& entry : when_all->elements()) {
+    if (entry.string() == dependency) return entry.position;
   }
   return when_all->position;
 }
@@ -157,7 +161,7 @@ void ReportCycle(const std::vector<DraftStep>& drafts, const std::vector<int>& c
   std::vector<absl::string_view> names;
   std::vector<absl::string_view> implicit;
   for (const int number : cycle) {
-    const Step& step = drafts[number].step;
+    const Step& step = *drafts[number].step;
     names.push_back(step.id);
     if (step.implicit_dependency) implicit.push_back(step.id);
   }
@@ -179,12 +183,12 @@ StepIndex IndexSteps(std::vector<DraftStep>* drafts, DiagnosticList* diagnostics
   for (size_t number = 0; number < drafts->size(); ++number) {
     DraftStep& draft = (*drafts)[number];
     if (draft.id_position.line == 0) continue;
-    const auto [found, inserted] = index.emplace(draft.step.id, static_cast<int>(number));
+    const auto [found, inserted] = index.emplace(draft.step->id, static_cast<int>(number));
     if (inserted || !draft.has_valid_id) continue;
     draft.has_valid_id = false;
     diagnostics->Error(
         draft.id_position,
-        absl::StrCat("id ", Quote(draft.step.id), " is already used at line ",
+        absl::StrCat("id ", Quote(draft.step->id), " is already used at line ",
                      (*drafts)[static_cast<size_t>(found->second)].id_position.line));
   }
   // "root" may not be waited for, even where somebody tried to name a step so.
@@ -195,19 +199,20 @@ StepIndex IndexSteps(std::vector<DraftStep>* drafts, DiagnosticList* diagnostics
 std::vector<int> BuildGraph(const StepIndex& index, std::vector<DraftStep>* drafts,
                             DiagnosticList* diagnostics) {
   const int errors_before = diagnostics->error_count();
-  EdgeResolver resolver(index, drafts, diagnostics);
+  EdgeResolver resolver(index, *drafts, diagnostics);
   std::vector<std::vector<int>> dependencies;
   dependencies.reserve(drafts->size());
   for (size_t number = 0; number < drafts->size(); ++number) {
-    resolver.Resolve(static_cast<int>(number));
-    dependencies.push_back((*drafts)[number].step.dependencies);
+    dependencies.push_back(resolver.Resolve(static_cast<int>(number)));
   }
   absl::StatusOr<std::vector<int>> order = TopologicalOrder(dependencies);
   if (!order.ok()) {
     for (const std::vector<int>& cycle : FindCycles(dependencies)) {
       ReportCycle(*drafts, cycle, diagnostics);
     }
-    return {};
+  }
+  for (size_t number = 0; number < drafts->size(); ++number) {
+    (*drafts)[number].step->dependencies = std::move(dependencies[number]);
   }
   if (diagnostics->error_count() > errors_before) return {};
   return *std::move(order);

@@ -34,13 +34,13 @@ bool HasOuterType(const KeySpec& spec, const TomlValue& value) {
   switch (spec.type) {
     case KeyType::kString:
     case KeyType::kChoice:
-      return value.type == TomlType::kString;
+      return value.type() == TomlType::kString;
     case KeyType::kDuration:
-      return value.type == TomlType::kString || value.type == TomlType::kInteger;
+      return value.type() == TomlType::kString || value.type() == TomlType::kInteger;
     case KeyType::kStringArray:
     case KeyType::kIntegerArray:
     case KeyType::kTableArray:
-      return value.type == TomlType::kArray;
+      return value.type() == TomlType::kArray;
   }
   return false;
 }
@@ -66,7 +66,7 @@ bool CheckOuterType(const KeySpec& spec, const TomlValue& value, DiagnosticList*
                      spec.type == KeyType::kTableArray
                          ? TableArrayMessage(spec)
                          : absl::StrCat(Quote(spec.name), " must be ", DescribeWanted(spec),
-                                        ", not ", DescribeType(value.type)));
+                                        ", not ", DescribeType(value.type())));
   return false;
 }
 
@@ -77,35 +77,36 @@ void ReportElement(const KeySpec& spec, size_t index, const TomlValue& element,
       spec.type == KeyType::kTableArray
           ? TableArrayMessage(spec)
           : absl::StrCat(Quote(spec.name), " must be ", DescribeWanted(spec), ", but ", spec.name,
-                         "[", index, "] is ", DescribeType(element.type)));
+                         "[", index, "] is ", DescribeType(element.type())));
 }
 
 bool CheckChoice(const KeySpec& spec, const TomlValue& value, DiagnosticList* diagnostics) {
   std::vector<std::string> quoted;
   for (const absl::string_view choice : spec.choices) {
-    if (value.string == choice) return true;
+    if (value.string() == choice) return true;
     quoted.push_back(Quote(choice));
   }
-  diagnostics->Error(value.position, absl::StrCat(spec.name, " ", Quote(value.string),
+  diagnostics->Error(value.position, absl::StrCat(spec.name, " ", Quote(value.string()),
                                                   " must be one of ", absl::StrJoin(quoted, ", ")));
   return false;
 }
 
-// False when any element was refused; such elements lose their type.
+// False when any element was refused; such elements become empty tables.
 bool CheckElements(const KeySpec& spec, TomlValue* array, StringRenderer* renderer,
                    DiagnosticList* diagnostics) {
   const TomlType wanted = ElementType(spec);
   bool good = true;
-  for (size_t i = 0; i < array->elements.size(); ++i) {
-    TomlValue& element = array->elements[i];
-    if (element.type != wanted) {
+  const absl::Span<TomlValue> elements = array->elements();
+  for (size_t i = 0; i < elements.size(); ++i) {
+    TomlValue& element = elements[i];
+    if (element.type() != wanted) {
       ReportElement(spec, i, element, diagnostics);
     } else if (wanted != TomlType::kString ||
                renderer->Render(spec.name, static_cast<int>(i), &element)) {
       continue;
     }
     good = false;
-    element.type = TomlType::kTable;
+    element.content = std::vector<TomlEntry>();
   }
   return good;
 }
@@ -113,7 +114,7 @@ bool CheckElements(const KeySpec& spec, TomlValue* array, StringRenderer* render
 // Of a value that is no array.
 bool CheckScalar(const KeySpec& spec, TomlValue* value, StringRenderer* renderer,
                  DiagnosticList* diagnostics) {
-  if (value->type == TomlType::kString &&
+  if (value->type() == TomlType::kString &&
       !renderer->Render(spec.name, StringRenderer::kNoIndex, value)) {
     return false;
   }
@@ -125,7 +126,7 @@ bool CheckScalar(const KeySpec& spec, TomlValue* value, StringRenderer* renderer
 CheckedTable CheckKeys(KeyLevel level, TomlValue* table, StringRenderer* renderer,
                        DiagnosticList* diagnostics) {
   CheckedTable checked;
-  for (TomlEntry& entry : table->entries) {
+  for (TomlEntry& entry : table->entries()) {
     TomlValue& value = entry.value;
     const KeySpec* spec = FindKey(entry.key, level);
     if (spec == nullptr) {
@@ -134,7 +135,7 @@ CheckedTable CheckKeys(KeyLevel level, TomlValue* table, StringRenderer* rendere
       const KeySpec* meant = FindKey(SuggestKey(entry.key, level), level);
       if (meant != nullptr && meant->key != Key::kId) {
         checked.refused_[static_cast<int>(meant->key)] = true;
-      } else if (meant != nullptr && value.type == TomlType::kString &&
+      } else if (meant != nullptr && value.type() == TomlType::kString &&
                  renderer->Render(entry.key, StringRenderer::kNoIndex, &value)) {
         checked.misspelt_id_ = &value;
       }

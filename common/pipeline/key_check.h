@@ -37,7 +37,7 @@ class CheckedTable {
   // The tables of an array of tables, to be checked themselves; none when it is absent or refused.
   absl::Span<TomlValue> Tables(Key key) const {
     TomlValue* value = values_[static_cast<int>(key)];
-    return value == nullptr ? absl::Span<TomlValue>() : absl::MakeSpan(value->elements);
+    return value == nullptr ? absl::Span<TomlValue>() : value->elements();
   }
 
  private:
@@ -50,7 +50,7 @@ class CheckedTable {
 };
 
 // Of an element of an array that FindPartly gave.
-inline bool IsRefused(const TomlValue& element) { return element.type == TomlType::kTable; }
+inline bool IsRefused(const TomlValue& element) { return element.type() == TomlType::kTable; }
 
 // Reports unknown keys, values of the wrong type, templates that can't be rendered and choices that
 // don't exist. `table` must be a table; its strings become what their templates say.

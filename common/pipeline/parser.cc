@@ -55,15 +55,16 @@ void ReadTimeouts(const CheckedTable& top, const ParseLimits& limits, Pipeline* 
   }
 }
 
-std::vector<DraftStep> ReadSteps(absl::Span<TomlValue> tables, const StepRules& rules,
-                                 StringRenderer* renderer, DeclaredSecrets* secrets,
-                                 Pipeline* pipeline, DiagnosticList* diagnostics) {
+void ReadSteps(absl::Span<TomlValue> tables, const StepRules& rules, StringRenderer* renderer,
+               DeclaredSecrets* secrets, Pipeline* pipeline, DiagnosticList* diagnostics) {
+  pipeline->steps.resize(tables.size());
   std::vector<DraftStep> drafts;
   drafts.reserve(tables.size());
   for (TomlValue& table : tables) {
     DraftStep& draft = drafts.emplace_back();
+    draft.step = &pipeline->steps[drafts.size() - 1];
+    draft.step->line = table.position.line;
     draft.header = table.position;
-    draft.step.line = table.position.line;
     draft.keys = CheckKeys(KeyLevel::kStep, &table, renderer, diagnostics);
     ReadStepId(static_cast<int>(drafts.size()), &draft, diagnostics);
   }
@@ -71,15 +72,14 @@ std::vector<DraftStep> ReadSteps(absl::Span<TomlValue> tables, const StepRules& 
   for (DraftStep& draft : drafts) ReadStepValues(rules, secrets, &draft, diagnostics);
   pipeline->order = BuildGraph(index, &drafts, diagnostics);
   for (const DraftStep& draft : drafts) {
-    if (draft.has_valid_id) CheckExitConditions(draft.keys, draft.step, diagnostics);
+    if (draft.has_valid_id) CheckExitConditions(draft.keys, *draft.step, diagnostics);
   }
-  return drafts;
 }
 
 void ReadPush(const CheckedTable& top, absl::string_view default_registry, Pipeline* pipeline,
               DiagnosticList* diagnostics) {
   const TomlValue* push = top.FindPartly(Key::kPush);
-  if (push == nullptr || push->elements.empty()) {
+  if (push == nullptr || push->elements().empty()) {
     // It is put in front of what builds are tagged with, too.
     const absl::Status status = CheckDefaultRegistry(default_registry);
     if (!status.ok()) diagnostics->Error(Position(), std::string(status.message()));
@@ -87,9 +87,9 @@ void ReadPush(const CheckedTable& top, absl::string_view default_registry, Pipel
   }
   std::vector<std::string> references;
   std::vector<Position> positions;
-  for (const TomlValue& element : push->elements) {
+  for (const TomlValue& element : push->elements()) {
     if (IsRefused(element)) continue;
-    references.push_back(element.string);
+    references.push_back(element.string());
     positions.push_back(element.position);
   }
   pipeline->push = NormalisePushList(references, positions, default_registry, diagnostics);
@@ -124,7 +124,7 @@ std::optional<Pipeline> ReadPipeline(TomlValue* document, const ParseOptions& op
   const CheckedTable top = CheckKeys(KeyLevel::kTop, document, renderer, diagnostics);
   ReadTimeouts(top, options.limits, &pipeline, diagnostics);
   const TomlValue* conflict = top.Find(Key::kConflict);
-  if (conflict != nullptr && conflict->string == "error") {
+  if (conflict != nullptr && conflict->string() == "error") {
     pipeline.conflict = ConflictPolicy::kError;
   }
   ReadPush(top, default_registry, &pipeline, diagnostics);
@@ -133,13 +133,10 @@ std::optional<Pipeline> ReadPipeline(TomlValue* document, const ParseOptions& op
   const absl::Span<TomlValue> tables = FindSteps(top, options.limits, diagnostics);
   if (tables.empty()) return std::nullopt;
   const StepRules rules = {pipeline.step_timeout, options.limits.max_step_timeout, options.verbs};
-  std::vector<DraftStep> drafts =
-      ReadSteps(tables, rules, renderer, &secrets, &pipeline, diagnostics);
+  ReadSteps(tables, rules, renderer, &secrets, &pipeline, diagnostics);
   secrets.WarnOfUnused(diagnostics);
   if (diagnostics->error_count() > 0) return std::nullopt;
 
-  pipeline.steps.reserve(drafts.size());
-  for (DraftStep& draft : drafts) pipeline.steps.push_back(std::move(draft.step));
   ApplyDefaultRegistry(default_registry, pipeline.push, &pipeline.steps);
   pipeline.secrets = secrets.Take();
   return pipeline;

@@ -38,13 +38,13 @@ void DeclaredSecrets::Read(const CheckedTable& keys, Position header,
   bool address_is_known = !keys.WasRefused(Key::kAkv);
   KeyVaultAddress address;
   if (akv != nullptr) {
-    absl::StatusOr<KeyVaultAddress> parsed = ParseKeyVaultAddress(akv->string, vault_suffix);
+    absl::StatusOr<KeyVaultAddress> parsed = ParseKeyVaultAddress(akv->string(), vault_suffix);
     if (parsed.ok()) {
       address = *std::move(parsed);
     } else {
       address_is_known = false;
       diagnostics->Error(akv->position,
-                         absl::StrCat("akv ", Quote(akv->string),
+                         absl::StrCat("akv ", Quote(akv->string()),
                                       " is neither a vault name nor an https URL of a "
                                       "vault or a secret: ",
                                       parsed.status().message()));
@@ -58,7 +58,7 @@ void DeclaredSecrets::Read(const CheckedTable& keys, Position header,
   Secret secret;
   Position position = header;
   if (env != nullptr) {
-    secret.env = env->string;
+    secret.env = env->string();
     position = env->position;
     if (!IsEnvName(secret.env)) {
       diagnostics->Error(position,

@@ -36,7 +36,7 @@ bool HoldsNul(absl::string_view text) { return absl::StrContains(text, '\0'); }
 
 void ReportNul(absl::string_view where, const TomlValue& value, DiagnosticList* diagnostics) {
   diagnostics->Error(value.position,
-                     absl::StrCat(where, " ", Quote(value.string),
+                     absl::StrCat(where, " ", Quote(value.string()),
                                   " holds a NUL byte, which no program can be given"));
 }
 
@@ -65,22 +65,23 @@ class NameSet {
 };
 
 bool ReadImage(const TomlValue& image, Step* step, DiagnosticList* diagnostics) {
-  step->image = image.string;
-  const absl::Status status = IsOciPath(image.string) ? ParseOciPath(image.string).status()
-                                                      : ParseImageReference(image.string).status();
+  step->image = image.string();
+  const absl::Status status = IsOciPath(image.string())
+                                  ? ParseOciPath(image.string()).status()
+                                  : ParseImageReference(image.string()).status();
   if (status.ok()) return true;
-  diagnostics->Error(image.position, absl::StrCat("image ", Quote(image.string),
+  diagnostics->Error(image.position, absl::StrCat("image ", Quote(image.string()),
                                                   " is not a valid reference: ", status.message()));
   return false;
 }
 
 void ReadArgs(const TomlValue& args, Step* step, DiagnosticList* diagnostics) {
-  step->args.reserve(args.elements.size());
-  for (size_t i = 0; i < args.elements.size(); ++i) {
-    const TomlValue& element = args.elements[i];
+  step->args.reserve(args.elements().size());
+  for (size_t i = 0; i < args.elements().size(); ++i) {
+    const TomlValue& element = args.elements()[i];
     if (IsRefused(element)) continue;
-    if (HoldsNul(element.string)) ReportNul(ElementLabel("args", i), element, diagnostics);
-    step->args.push_back(element.string);
+    if (HoldsNul(element.string())) ReportNul(ElementLabel("args", i), element, diagnostics);
+    step->args.push_back(element.string());
   }
 }
 
@@ -102,23 +103,23 @@ void ReadWorkDir(const DraftStep& draft, Step* step, DiagnosticList* diagnostics
     key = "workingDir";
   }
   if (work_dir == nullptr) return;
-  if (HoldsNul(work_dir->string)) {
+  if (HoldsNul(work_dir->string())) {
     ReportNul(key, *work_dir, diagnostics);
     return;
   }
-  step->work_dir = CleanPath(work_dir->string);
+  step->work_dir = CleanPath(work_dir->string());
   if (LeavesItsStart(step->work_dir)) {
     diagnostics->Error(work_dir->position,
-                       absl::StrCat(key, " ", Quote(work_dir->string), " leaves the workspace"));
+                       absl::StrCat(key, " ", Quote(work_dir->string()), " leaves the workspace"));
   }
 }
 
 void ReadEnvs(const TomlValue& envs, NameSet* names, Step* step, DiagnosticList* diagnostics) {
-  step->envs.reserve(envs.elements.size());
-  for (size_t i = 0; i < envs.elements.size(); ++i) {
-    const TomlValue& element = envs.elements[i];
+  step->envs.reserve(envs.elements().size());
+  for (size_t i = 0; i < envs.elements().size(); ++i) {
+    const TomlValue& element = envs.elements()[i];
     if (IsRefused(element)) continue;
-    const absl::string_view text = element.string;
+    const absl::string_view text = element.string();
     const size_t equals = text.find('=');
     const absl::string_view name = text.substr(0, equals);
     if (equals == absl::string_view::npos || !IsEnvName(name)) {
@@ -136,18 +137,18 @@ void ReadEnvs(const TomlValue& envs, NameSet* names, Step* step, DiagnosticList*
 
 void ReadSecretEnvs(const TomlValue& secret_envs, NameSet* names, DeclaredSecrets* secrets,
                     Step* step, DiagnosticList* diagnostics) {
-  step->secret_envs.reserve(secret_envs.elements.size());
-  for (size_t i = 0; i < secret_envs.elements.size(); ++i) {
-    const TomlValue& element = secret_envs.elements[i];
+  step->secret_envs.reserve(secret_envs.elements().size());
+  for (size_t i = 0; i < secret_envs.elements().size(); ++i) {
+    const TomlValue& element = secret_envs.elements()[i];
     if (IsRefused(element)) continue;
-    if (!secrets->Use(element.string)) {
+    if (!secrets->Use(element.string())) {
       diagnostics->Error(element.position,
-                         absl::StrCat(ElementLabel("secretEnvs", i), " ", Quote(element.string),
+                         absl::StrCat(ElementLabel("secretEnvs", i), " ", Quote(element.string()),
                                       " is not declared by any [[secrets]]"));
-    } else if (!names->Insert(element.string)) {
-      diagnostics->Error(element.position, absl::StrCat(Quote(element.string), " is set twice"));
+    } else if (!names->Insert(element.string())) {
+      diagnostics->Error(element.position, absl::StrCat(Quote(element.string()), " is set twice"));
     } else {
-      step->secret_envs.push_back(element.string);
+      step->secret_envs.push_back(element.string());
     }
   }
 }
@@ -165,31 +166,31 @@ void ReadEnvironment(const CheckedTable& keys, DeclaredSecrets* secrets, Step* s
 Rerun ReadRerun(const CheckedTable& keys) {
   const TomlValue* rerun = keys.Find(Key::kRerun);
   if (rerun == nullptr) return Rerun::kSafe;
-  if (rerun->string == "exclusive") return Rerun::kExclusive;
-  return rerun->string == "never" ? Rerun::kNever : Rerun::kSafe;
+  if (rerun->string() == "exclusive") return Rerun::kExclusive;
+  return rerun->string() == "never" ? Rerun::kNever : Rerun::kSafe;
 }
 
 // What the step runs, as far as it can be said after errors.
 void ReadCommand(const VerbTable& verbs, DraftStep* draft, DiagnosticList* diagnostics) {
   const CheckedTable& keys = draft->keys;
   if (const TomlValue* args = keys.FindPartly(Key::kArgs)) {
-    ReadArgs(*args, &draft->step, diagnostics);
+    ReadArgs(*args, draft->step, diagnostics);
   }
   if (const TomlValue* entry_point = keys.Find(Key::kEntryPoint)) {
-    if (HoldsNul(entry_point->string)) ReportNul("entryPoint", *entry_point, diagnostics);
-    draft->step.entry_point = entry_point->string;
+    if (HoldsNul(entry_point->string())) ReportNul("entryPoint", *entry_point, diagnostics);
+    draft->step->entry_point = entry_point->string();
   }
   if (const TomlValue* image = keys.Find(Key::kImage)) {
-    if (!ReadImage(*image, &draft->step, diagnostics)) return;
+    if (!ReadImage(*image, draft->step, diagnostics)) return;
   }
   if (!draft->has_valid_id || keys.WasRefused(Key::kImage) || keys.WasRefused(Key::kArgs)) return;
   CommandPositions positions;
   positions.header = draft->header;
   if (const TomlValue* args = keys.Find(Key::kArgs)) {
-    positions.args.reserve(args->elements.size());
-    for (const TomlValue& element : args->elements) positions.args.push_back(element.position);
+    positions.args.reserve(args->elements().size());
+    for (const TomlValue& element : args->elements()) positions.args.push_back(element.position);
   }
-  ResolveCommand(verbs, positions, &draft->step, diagnostics);
+  ResolveCommand(verbs, positions, draft->step, diagnostics);
 }
 
 }  // namespace
@@ -201,20 +202,20 @@ void ReadStepId(int number, DraftStep* draft, DiagnosticList* diagnostics) {
     diagnostics->Error(draft->header, absl::StrCat("[[step]] number ", number, " has no \"id\""));
     if (const TomlValue* misspelt = draft->keys.misspelt_id()) {
       draft->id_position = misspelt->position;
-      draft->step.id = misspelt->string;
+      draft->step->id = misspelt->string();
     }
     return;
   }
   draft->id_position = id->position;
-  draft->step.id = id->string;
-  if (id->string == kReservedId) {
-    diagnostics->Error(id->position, absl::StrCat("id ", Quote(id->string), " is reserved"));
+  draft->step->id = id->string();
+  if (id->string() == kReservedId) {
+    diagnostics->Error(id->position, absl::StrCat("id ", Quote(id->string()), " is reserved"));
     return;
   }
-  if (!IsStepId(id->string)) {
+  if (!IsStepId(id->string())) {
     diagnostics->Error(
         id->position,
-        absl::StrCat("id ", Quote(id->string),
+        absl::StrCat("id ", Quote(id->string()),
                      " may hold only letters, digits, \"_\", \".\" and \"-\", must start with a "
                      "letter or a digit, and be 1 to ",
                      kMaxIdBytes, " characters long"));
@@ -225,7 +226,7 @@ void ReadStepId(int number, DraftStep* draft, DiagnosticList* diagnostics) {
 
 void ReadStepValues(const StepRules& rules, DeclaredSecrets* secrets, DraftStep* draft,
                     DiagnosticList* diagnostics) {
-  Step& step = draft->step;
+  Step& step = *draft->step;
   const CheckedTable& keys = draft->keys;
   ReadCommand(rules.verbs, draft, diagnostics);
   ReadWorkDir(*draft, &step, diagnostics);
@@ -241,30 +242,26 @@ void ReadStepValues(const StepRules& rules, DeclaredSecrets* secrets, DraftStep*
 
 std::optional<absl::Duration> ReadTimeout(absl::string_view key, const TomlValue& value,
                                           absl::Duration max, DiagnosticList* diagnostics) {
-  std::string written;
+  // As it is written, for messages.
+  const auto refuse = [&](absl::string_view problem) {
+    diagnostics->Error(value.position, absl::StrCat(key, " ",
+                                                    value.type() == TomlType::kInteger
+                                                        ? absl::StrCat(value.integer())
+                                                        : Quote(value.string()),
+                                                    ": ", problem));
+    return std::nullopt;
+  };
   absl::Duration timeout;
-  if (value.type == TomlType::kInteger) {
-    written = absl::StrCat(value.integer);
-    timeout = absl::Seconds(value.integer);  // Saturates; never wraps.
+  if (value.type() == TomlType::kInteger) {
+    timeout = absl::Seconds(value.integer());  // Saturates; never wraps.
   } else {
-    written = Quote(value.string);
-    const absl::StatusOr<absl::Duration> parsed = ParseGoDuration(value.string);
-    if (!parsed.ok()) {
-      diagnostics->Error(value.position,
-                         absl::StrCat(key, " ", written, ": ", parsed.status().message()));
-      return std::nullopt;
-    }
+    const absl::StatusOr<absl::Duration> parsed = ParseGoDuration(value.string());
+    if (!parsed.ok()) return refuse(parsed.status().message());
     timeout = *parsed;
   }
-  if (timeout <= absl::ZeroDuration()) {
-    diagnostics->Error(value.position,
-                       absl::StrCat(key, " ", written, ": must be greater than zero"));
-    return std::nullopt;
-  }
+  if (timeout <= absl::ZeroDuration()) return refuse("must be greater than zero");
   if (timeout > max) {
-    diagnostics->Error(value.position, absl::StrCat(key, " ", written, ": exceeds the maximum of ",
-                                                    FormatGoDuration(max)));
-    return std::nullopt;
+    return refuse(absl::StrCat("exceeds the maximum of ", FormatGoDuration(max)));
   }
   return timeout;
 }

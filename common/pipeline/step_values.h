@@ -17,9 +17,10 @@ namespace rally::pipeline {
 
 // A [[step]] on its way to becoming a Step.
 //
-// Ownership: points into the document, which must outlive it.
+// Ownership: points into the document and to the step, which must outlive it and stay where they
+// are.
 struct DraftStep {
-  Step step;
+  Step* step = nullptr;
   Position header;
   CheckedTable keys;
   // Where the id is written; empty line when it isn't.

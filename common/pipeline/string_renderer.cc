@@ -21,15 +21,15 @@ StringRenderer::StringRenderer(std::optional<go_template::Value> data, Diagnosti
     : data_(std::move(data)), diagnostics_(*diagnostics) {}
 
 bool StringRenderer::Render(absl::string_view key, int index, TomlValue* value) {
-  if (!absl::StrContains(value->string, "{{")) return true;
+  if (!absl::StrContains(value->string(), "{{")) return true;
   if (!data_.has_value()) {
-    const auto error = go_template::CheckTemplate(value->string);
+    const auto error = go_template::CheckTemplate(value->string());
     if (error.has_value()) Report(key, index, *value, *error);
     return false;
   }
   // Said once, where it happened; each further string would only repeat it.
   if (budget_.IsExhausted()) return false;
-  go_template::Rendered rendered = go_template::Render(value->string, *data_, &budget_);
+  go_template::Rendered rendered = go_template::Render(value->string(), *data_, &budget_);
   if (rendered.error.has_value()) {
     Report(key, index, *value, *rendered.error);
     return false;
@@ -40,7 +40,7 @@ bool StringRenderer::Render(absl::string_view key, int index, TomlValue* value) 
                                                      ": template: the result is not valid UTF-8"));
     return false;
   }
-  value->string = std::move(rendered.text);
+  value->content = std::move(rendered.text);
   return true;
 }
 

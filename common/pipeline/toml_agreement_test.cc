@@ -40,23 +40,23 @@ std::string Text(const toml::value& value) {
 
 std::string Text(const TomlValue& value) {
   std::string text;
-  switch (value.type) {
+  switch (value.type()) {
     case TomlType::kString:
-      return absl::StrCat("'", value.string, "'");
+      return absl::StrCat("'", value.string(), "'");
     case TomlType::kInteger:
-      return absl::StrCat(value.integer);
+      return absl::StrCat(value.integer());
     case TomlType::kFloat:
-      return absl::StrCat("f", value.floating);
+      return absl::StrCat("f", value.floating());
     case TomlType::kBoolean:
-      return value.boolean ? "true" : "false";
+      return value.boolean() ? "true" : "false";
     case TomlType::kDatetime:
       return "date";
     case TomlType::kArray:
-      for (const TomlValue& element : value.elements) absl::StrAppend(&text, Text(element), ",");
+      for (const TomlValue& element : value.elements()) absl::StrAppend(&text, Text(element), ",");
       return absl::StrCat("[", text, "]");
     case TomlType::kTable: {
       std::map<std::string, std::string> sorted;
-      for (const TomlEntry& entry : value.entries) sorted[entry.key] = Text(entry.value);
+      for (const TomlEntry& entry : value.entries()) sorted[entry.key] = Text(entry.value);
       for (const auto& [key, entry] : sorted) absl::StrAppend(&text, key, "=", entry, ",");
       return absl::StrCat("{", text, "}");
     }

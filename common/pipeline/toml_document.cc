@@ -51,6 +51,48 @@ absl::string_view DescribeType(TomlType type) {
   return "a value";
 }
 
+const std::string& TomlValue::string() const {
+  static const std::string& empty = *new std::string();
+  if (const auto* text = std::get_if<std::string>(&content)) return *text;
+  const auto* datetime = std::get_if<Datetime>(&content);
+  return datetime == nullptr ? empty : datetime->text;
+}
+
+int64_t TomlValue::integer() const {
+  const auto* integer = std::get_if<int64_t>(&content);
+  return integer == nullptr ? 0 : *integer;
+}
+
+double TomlValue::floating() const {
+  const auto* floating = std::get_if<double>(&content);
+  return floating == nullptr ? 0 : *floating;
+}
+
+bool TomlValue::boolean() const {
+  const auto* boolean = std::get_if<bool>(&content);
+  return boolean != nullptr && *boolean;
+}
+
+absl::Span<const TomlValue> TomlValue::elements() const {
+  const auto* elements = std::get_if<std::vector<TomlValue>>(&content);
+  return elements == nullptr ? absl::Span<const TomlValue>() : *elements;
+}
+
+absl::Span<TomlValue> TomlValue::elements() {
+  auto* elements = std::get_if<std::vector<TomlValue>>(&content);
+  return elements == nullptr ? absl::Span<TomlValue>() : absl::MakeSpan(*elements);
+}
+
+absl::Span<const TomlEntry> TomlValue::entries() const {
+  const auto* entries = std::get_if<std::vector<TomlEntry>>(&content);
+  return entries == nullptr ? absl::Span<const TomlEntry>() : *entries;
+}
+
+absl::Span<TomlEntry> TomlValue::entries() {
+  auto* entries = std::get_if<std::vector<TomlEntry>>(&content);
+  return entries == nullptr ? absl::Span<TomlEntry>() : absl::MakeSpan(*entries);
+}
+
 namespace {
 
 constexpr absl::string_view kByteOrderMark = "\xEF\xBB\xBF";
@@ -68,67 +110,66 @@ Position PositionOf(const toml::node& node, const TextPositions& positions) {
   return positions.OfCharacter(static_cast<int>(at.line), static_cast<int>(at.column));
 }
 
+// Takes the library's document apart while it makes ours, so that both together need little more
+// memory than the larger.
 class Converter {
  public:
   Converter(absl::string_view text, const TextPositions& positions)
       : text_(text), positions_(positions) {}
 
-  TomlValue Convert(const toml::node& node) const {
-    TomlValue converted;
-    converted.position = PositionOf(node, positions_);
-    switch (node.type()) {
+  TomlValue Take(toml::node* node) const {
+    TomlValue value;
+    value.position = PositionOf(*node, positions_);
+    switch (node->type()) {
       case toml::node_type::string:
-        converted.type = TomlType::kString;
-        converted.string = node.ref<std::string>();
+        value.content = std::move(node->ref<std::string>());
         break;
       case toml::node_type::integer:
-        converted.type = TomlType::kInteger;
-        converted.integer = node.ref<int64_t>();
+        value.content = node->ref<int64_t>();
         break;
       case toml::node_type::floating_point:
-        converted.type = TomlType::kFloat;
-        converted.floating = node.ref<double>();
+        value.content = node->ref<double>();
         break;
       case toml::node_type::boolean:
-        converted.type = TomlType::kBoolean;
-        converted.boolean = node.ref<bool>();
+        value.content = node->ref<bool>();
         break;
       case toml::node_type::date:
       case toml::node_type::time:
       case toml::node_type::date_time:
-        converted.type = TomlType::kDatetime;
-        converted.string = std::string(SourceText(node));
+        value.content = TomlValue::Datetime{std::string(SourceText(*node))};
         break;
       case toml::node_type::array:
-        converted.type = TomlType::kArray;
-        ConvertElements(*node.as_array(), &converted);
+        value.content = TakeElements(node->as_array());
         break;
       case toml::node_type::table:
+        value.content = TakeEntries(node->as_table());
+        break;
       case toml::node_type::none:
-        converted.type = TomlType::kTable;
-        if (node.is_table()) ConvertEntries(*node.as_table(), &converted);
         break;
     }
-    return converted;
+    return value;
   }
 
  private:
-  void ConvertElements(const toml::array& array, TomlValue* converted) const {
-    converted->elements.reserve(array.size());
-    for (const toml::node& element : array) converted->elements.push_back(Convert(element));
+  std::vector<TomlValue> TakeElements(toml::array* array) const {
+    std::vector<TomlValue> elements;
+    elements.reserve(array->size());
+    for (toml::node& element : *array) elements.push_back(Take(&element));
+    array->clear();
+    return elements;
   }
 
-  void ConvertEntries(const toml::table& table, TomlValue* converted) const {
-    converted->entries.reserve(table.size());
-    for (const auto& [key, value] : table) {
-      converted->entries.push_back({std::string(key.str()), Convert(value)});
-    }
+  std::vector<TomlEntry> TakeEntries(toml::table* table) const {
+    std::vector<TomlEntry> entries;
+    entries.reserve(table->size());
+    for (auto&& [key, value] : *table) entries.push_back({std::string(key.str()), Take(&value)});
+    table->clear();
     // The library keeps tables sorted by key.
-    std::sort(converted->entries.begin(), converted->entries.end(),
-              [](const TomlEntry& a, const TomlEntry& b) {
-                return std::tie(a.value.position.line, a.value.position.column, a.key) <
-                       std::tie(b.value.position.line, b.value.position.column, b.key);
-              });
+    std::sort(entries.begin(), entries.end(), [](const TomlEntry& a, const TomlEntry& b) {
+      return std::tie(a.value.position.line, a.value.position.column, a.key) <
+             std::tie(b.value.position.line, b.value.position.column, b.key);
+    });
+    return entries;
   }
 
   absl::string_view SourceText(const toml::node& node) const {
@@ -195,12 +236,12 @@ std::optional<TomlValue> ReadToml(absl::string_view text, DiagnosticList* diagno
         absl::StrCat("the file has more than the maximum of ", TomlScan::kMaxValues, " values"));
     return std::nullopt;
   }
-  const toml::parse_result result = toml::parse(std::string_view(text.data(), text.size()));
+  toml::parse_result result = toml::parse(std::string_view(text.data(), text.size()));
   if (!result) {
     ReportSyntaxError(result.error(), positions, scan, diagnostics);
     return std::nullopt;
   }
-  return Converter(text, positions).Convert(result.table());
+  return Converter(text, positions).Take(&result.table());
 }
 
 }  // namespace rally::pipeline

@@ -132,23 +132,23 @@ TEST(TomlDocumentTest, PositionsCountBytes) {
   const auto at = [](const TomlValue& value) {
     return absl::StrCat(value.position.line, ":", value.position.column);
   };
-  ASSERT_EQ(document->entries.size(), 3u);
-  EXPECT_EQ(at(document->entries[0].value), "1:7");
-  const TomlValue& step = document->entries[1].value.elements.at(0);
+  ASSERT_EQ(document->entries().size(), 3u);
+  EXPECT_EQ(at(document->entries()[0].value), "1:7");
+  const TomlValue& step = document->entries()[1].value.elements().at(0);
   EXPECT_EQ(at(step), "2:1");
-  const TomlValue& id = step.entries.at(0).value;
+  const TomlValue& id = step.entries().at(0).value;
   EXPECT_EQ(at(id), "3:6");
-  EXPECT_EQ(at(id.elements.at(1)), "3:15");
-  EXPECT_EQ(at(id.elements.at(2)), "3:20");
-  EXPECT_EQ(at(id.elements.at(3)), "4:8");
-  EXPECT_EQ(at(document->entries[2].value), "5:1");
+  EXPECT_EQ(at(id.elements().at(1)), "3:15");
+  EXPECT_EQ(at(id.elements().at(2)), "3:20");
+  EXPECT_EQ(at(id.elements().at(3)), "4:8");
+  EXPECT_EQ(at(document->entries()[2].value), "5:1");
 }
 
 TEST(TomlDocumentTest, BlanksAreCutBeforeLettersBeyondAscii) {
   DiagnosticList diagnostics;
   const auto document = ReadToml("a = \"\"\"x \\\n  \xC3\xA9\"\"\"\n", &diagnostics);
   ASSERT_TRUE(document.has_value());
-  EXPECT_EQ(document->entries[0].value.string, "x \xC3\xA9");
+  EXPECT_EQ(document->entries()[0].value.string(), "x \xC3\xA9");
   EXPECT_EQ(ErrorsOf("a = \"\"\"\\\xD1\x97\"\"\"\n").size(), 1u);
 }
 
@@ -158,13 +158,13 @@ TEST(TomlDocumentTest, EveryTypeKeepsItsValue) {
       "a = 'text'\nb = 0x7F\nc = 1e3\nd = true\ne = 1979-05-27 07:32:00Z # then\nf = 07:32:00\n",
       &diagnostics);
   ASSERT_TRUE(document.has_value());
-  EXPECT_EQ(document->entries[0].value.string, "text");
-  EXPECT_EQ(document->entries[1].value.integer, 127);
-  EXPECT_EQ(document->entries[2].value.floating, 1000.0);
-  EXPECT_TRUE(document->entries[3].value.boolean);
-  EXPECT_EQ(document->entries[4].value.string, "1979-05-27 07:32:00Z");
-  EXPECT_EQ(document->entries[4].value.type, TomlType::kDatetime);
-  EXPECT_EQ(document->entries[5].value.string, "07:32:00");
+  EXPECT_EQ(document->entries()[0].value.string(), "text");
+  EXPECT_EQ(document->entries()[1].value.integer(), 127);
+  EXPECT_EQ(document->entries()[2].value.floating(), 1000.0);
+  EXPECT_TRUE(document->entries()[3].value.boolean());
+  EXPECT_EQ(document->entries()[4].value.string(), "1979-05-27 07:32:00Z");
+  EXPECT_EQ(document->entries()[4].value.type(), TomlType::kDatetime);
+  EXPECT_EQ(document->entries()[5].value.string(), "07:32:00");
 }
 
 }  // namespace

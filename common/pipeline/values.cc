@@ -21,21 +21,21 @@ constexpr char kSetName[] = "--set";
 
 // Null when lists and tables are nested deeper than `depth_left`.
 std::optional<Value> ToValue(const TomlValue& toml, int depth_left) {
-  switch (toml.type) {
+  switch (toml.type()) {
     case TomlType::kString:
     case TomlType::kDatetime:
-      return Value(toml.string);
+      return Value(toml.string());
     case TomlType::kInteger:
-      return Value(toml.integer);
+      return Value(toml.integer());
     case TomlType::kFloat:
-      return Value(toml.floating);
+      return Value(toml.floating());
     case TomlType::kBoolean:
-      return Value(toml.boolean);
+      return Value(toml.boolean());
     case TomlType::kArray: {
       if (depth_left == 0) return std::nullopt;
       Value::List list;
-      list.reserve(toml.elements.size());
-      for (const TomlValue& element : toml.elements) {
+      list.reserve(toml.elements().size());
+      for (const TomlValue& element : toml.elements()) {
         std::optional<Value> value = ToValue(element, depth_left - 1);
         if (!value.has_value()) return std::nullopt;
         list.push_back(*std::move(value));
@@ -45,7 +45,7 @@ std::optional<Value> ToValue(const TomlValue& toml, int depth_left) {
     case TomlType::kTable: {
       if (depth_left == 0) return std::nullopt;
       Value::Map map;
-      for (const TomlEntry& entry : toml.entries) {
+      for (const TomlEntry& entry : toml.entries()) {
         std::optional<Value> value = ToValue(entry.value, depth_left - 1);
         if (!value.has_value()) return std::nullopt;
         map.insert_or_assign(entry.key, *std::move(value));
@@ -89,21 +89,21 @@ Values::~Values() = default;
 
 void Values::Merge(const TomlValue& table, const std::string& path, int depth, const Source& source,
                    Node* into) {
-  for (const TomlEntry& entry : table.entries) {
+  for (const TomlEntry& entry : table.entries()) {
     const TomlValue& value = entry.value;
     const std::string entry_path = path.empty() ? entry.key : absl::StrCat(path, ".", entry.key);
-    const bool is_table = value.type == TomlType::kTable;
+    const bool is_table = value.type() == TomlType::kTable;
     std::unique_ptr<Node>& node = into->children[entry.key];
     if (node != nullptr && node->is_table != is_table) {
       source.found->Error(
           value.position,
           absl::StrCat(Quote(entry_path), " is ", DescribeType(node->type), " in ", node->source,
-                       " and ", DescribeType(value.type), " in ", source.name));
+                       " and ", DescribeType(value.type()), " in ", source.name));
       continue;
     }
     if (node == nullptr) node = std::make_unique<Node>();
     node->is_table = is_table;
-    node->type = value.type;
+    node->type = value.type();
     node->source = source.name;
     std::optional<Value> converted;
     if (is_table && depth < kMaxDepth) {
@@ -166,12 +166,11 @@ void Values::AddSet(absl::string_view set) {
   }
   // As a document of tables inside each other with the one value.
   TomlValue value;
-  value.type = TomlType::kString;
-  value.string = std::string(set.substr(equals + 1));
+  value.content = std::string(set.substr(equals + 1));
   for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
-    TomlValue table;
-    table.entries.push_back({std::move(*part), std::move(value)});
-    value = std::move(table);
+    std::vector<TomlEntry> table;
+    table.push_back({std::move(*part), std::move(value)});
+    value.content = std::move(table);
   }
   Merge(value, "", 1, {kSetName, &diagnostics_}, root_.get());
 }

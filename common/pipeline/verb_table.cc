@@ -68,7 +68,7 @@ class VerbConfiguration {
   Verbs Read(const TomlValue& document) {
     const TomlValue* verbs = nullptr;
     const TomlValue* images = nullptr;
-    for (const auto& [key, value] : document.entries) {
+    for (const auto& [key, value] : document.entries()) {
       if (key == "images") {
         if (IsTable(value, "[images]")) images = &value;
       } else if (key == "verbs") {
@@ -80,7 +80,7 @@ class VerbConfiguration {
     if (images != nullptr) ReadImages(*images);
     verbs_ = DefaultVerbs(images_);
     if (verbs != nullptr) {
-      for (const auto& [name, value] : verbs->entries) ReadVerb(name, value);
+      for (const auto& [name, value] : verbs->entries()) ReadVerb(name, value);
     }
     return std::move(verbs_);
   }
@@ -91,12 +91,12 @@ class VerbConfiguration {
   void ReadImages(const TomlValue& images) {
     std::vector<absl::string_view> keys;
     for (const auto& [key, image] : images_) keys.push_back(key);
-    for (const auto& [key, value] : images.entries) {
+    for (const auto& [key, value] : images.entries()) {
       const auto image = images_.find(key);
       if (image == images_.end()) {
         RefuseKey(value, "image key", key, keys);
       } else if (IsString(value, absl::StrCat("images.", key)) && IsImage(value, key)) {
-        image->second = value.string;
+        image->second = value.string();
       }
     }
   }
@@ -116,16 +116,16 @@ class VerbConfiguration {
     std::optional<std::vector<std::string>> prefix;
     std::optional<bool> keep_verb;
     bool has_image = !is_new;
-    for (const auto& [key, value] : table.entries) {
+    for (const auto& [key, value] : table.entries()) {
       if (key == "image") {
         has_image = true;
         verb.image = ReadImage(value);
       } else if (key == "prefix") {
         prefix = ReadPrefix(value);
       } else if (key == "keepVerb") {
-        if (value.type != TomlType::kBoolean)
+        if (value.type() != TomlType::kBoolean)
           Error(value, TypeError("keepVerb", "a boolean", value));
-        keep_verb = value.boolean;
+        keep_verb = value.boolean();
       } else {
         RefuseKey(value, "key", key, {"image", "prefix", "keepVerb"}, where);
       }
@@ -144,25 +144,25 @@ class VerbConfiguration {
 
   std::string ReadImage(const TomlValue& value) {
     if (!IsString(value, "image")) return "";
-    const auto key = images_.find(value.string);
+    const auto key = images_.find(value.string());
     if (key != images_.end()) return key->second;
     IsImage(value, "image");
-    return value.string;
+    return value.string();
   }
 
   std::vector<std::string> ReadPrefix(const TomlValue& value) {
     std::vector<std::string> prefix;
-    if (value.type != TomlType::kArray) {
+    if (value.type() != TomlType::kArray) {
       Error(value, TypeError("prefix", "an array of strings", value));
       return prefix;
     }
-    for (const TomlValue& element : value.elements) {
+    for (const TomlValue& element : value.elements()) {
       if (!IsString(element, absl::StrCat("prefix[", prefix.size(), "]"))) return prefix;
-      if (absl::StrContains(element.string, absl::string_view("\0", 1))) {
-        Error(element, absl::StrCat("prefix[", prefix.size(), "] ", Quote(element.string),
+      if (absl::StrContains(element.string(), absl::string_view("\0", 1))) {
+        Error(element, absl::StrCat("prefix[", prefix.size(), "] ", Quote(element.string()),
                                     " holds a NUL byte, which no program can be given"));
       }
-      prefix.push_back(element.string);
+      prefix.push_back(element.string());
     }
     if (prefix.empty() || prefix.front().empty()) {
       Error(value, "prefix must begin with the name of a program");
@@ -171,30 +171,30 @@ class VerbConfiguration {
   }
 
   bool IsImage(const TomlValue& value, absl::string_view key) {
-    const absl::Status status = IsOciPath(value.string)
-                                    ? ParseOciPath(value.string).status()
-                                    : ParseImageReference(value.string).status();
+    const absl::Status status = IsOciPath(value.string())
+                                    ? ParseOciPath(value.string()).status()
+                                    : ParseImageReference(value.string()).status();
     if (status.ok()) return true;
-    Error(value, absl::StrCat(key, " ", Quote(value.string),
+    Error(value, absl::StrCat(key, " ", Quote(value.string()),
                               " is not a valid reference: ", status.message()));
     return false;
   }
 
   bool IsString(const TomlValue& value, absl::string_view key) {
-    if (value.type == TomlType::kString) return true;
+    if (value.type() == TomlType::kString) return true;
     Error(value, TypeError(key, "a string", value));
     return false;
   }
 
   bool IsTable(const TomlValue& value, absl::string_view what) {
-    if (value.type == TomlType::kTable) return true;
-    Error(value, absl::StrCat(what, " must be a table, not ", DescribeType(value.type)));
+    if (value.type() == TomlType::kTable) return true;
+    Error(value, absl::StrCat(what, " must be a table, not ", DescribeType(value.type())));
     return false;
   }
 
   static std::string TypeError(absl::string_view key, absl::string_view wanted,
                                const TomlValue& value) {
-    return absl::StrCat(Quote(key), " must be ", wanted, ", not ", DescribeType(value.type));
+    return absl::StrCat(Quote(key), " must be ", wanted, ", not ", DescribeType(value.type()));
   }
 
   void RefuseKey(const TomlValue& value, absl::string_view noun, absl::string_view key,
