@@ -1,10 +1,9 @@
-#include <malloc.h>
-
 #include <cstdio>
 
 #include "agent/agent.h"
 #include "agent/options.h"
 #include "agent/service.h"
+#include "common/allocator.h"
 #include "glog/logging.h"
 
 namespace {
@@ -22,8 +21,7 @@ void Complain(const absl::Status& status) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Many threads that each allocate little: an arena for each would keep tens of MiB for nothing.
-  mallopt(M_ARENA_MAX, 2);
+  rally::TuneAllocator();
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
   auto line = rally::agent::ParseCommandLine(argc, argv);

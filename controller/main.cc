@@ -1,16 +1,15 @@
-#include <malloc.h>
 #include <signal.h>
 #include <systemd/sd-daemon.h>
 
 #include <iostream>
 
+#include "common/allocator.h"
 #include "controller/controller.h"
 #include "controller/options.h"
 #include "glog/logging.h"
 
 int main(int argc, char** argv) {
-  // Many threads that each allocate little: an arena for each would keep tens of MiB for nothing.
-  mallopt(M_ARENA_MAX, 2);
+  rally::TuneAllocator();
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
   int exit_code = 0;

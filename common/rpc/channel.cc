@@ -4,7 +4,6 @@
 #include <grpcpp/completion_queue.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/support/channel_arguments.h>
-#include <malloc.h>
 
 #include <fstream>
 #include <sstream>
@@ -30,13 +29,6 @@ constexpr int kMinReconnectMs = 100;
 constexpr int kMaxReconnectMs = 1'000;
 // Blob batches are the biggest messages: 4 MiB of data and what describes it.
 constexpr int kMaxMessageBytes = 8 << 20;
-
-// Messages of a MiB come and go. By default glibc gives their memory back to the kernel and takes
-// it again for each, a page fault for each 4 KiB.
-void KeepMemoryForMessages() {
-  static const bool kept = mallopt(M_MMAP_THRESHOLD, 2 << 20) && mallopt(M_TRIM_THRESHOLD, 4 << 20);
-  (void)kept;
-}
 
 struct HostPort {
   std::string host;
@@ -127,7 +119,6 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& address,
   }
   // A build host's proxy variables are for the steps' downloads, not for its own fleet.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  KeepMemoryForMessages();
   KeepAttendingToSockets();
   return grpc::CreateCustomChannel(address, credentials, arguments);
 }
@@ -254,7 +245,6 @@ void ConfigureServer(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kMaxIdleMs);
   builder->AddChannelArgument("grpc.server_handshake_timeout_ms", kHandshakeTimeoutMs);
   builder->SetMaxReceiveMessageSize(kMaxMessageBytes);
-  KeepMemoryForMessages();
 }
 
 }  // namespace rally::rpc

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "benchmark/benchmark.h"
+#include "common/allocator.h"
 #include "common/pipeline/go_template/render.h"
 #include "common/pipeline/parser.h"
 
@@ -132,4 +133,8 @@ BENCHMARK(BM_Templates)->Unit(benchmark::kMillisecond);
 }  // namespace
 }  // namespace rally::pipeline
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  rally::TuneAllocator();
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+}

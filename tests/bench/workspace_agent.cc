@@ -9,7 +9,6 @@
 // Each is answered by one line of JSON: the seconds it took, of these the seconds of uploads, and
 // what came out; or an error.
 #include <fcntl.h>
-#include <malloc.h>
 #include <unistd.h>
 
 #include <iostream>
@@ -25,6 +24,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "agent/workspace/workspace_store.h"
+#include "common/allocator.h"
 #include "common/blob/capture_directory.h"
 #include "common/blob/cas_client.h"
 #include "common/blob/file_digest.h"
@@ -208,8 +208,7 @@ int Main(const std::string& controller, const std::string& directory) {
 }  // namespace rally
 
 int main(int argc, char** argv) {
-  // As agent/main.cc, for the same reason: what is measured is the agent's memory.
-  mallopt(M_ARENA_MAX, 2);
+  rally::TuneAllocator();
   if (argc != 3) {
     std::cerr << "usage: workspace_agent CONTROLLER DIRECTORY\n";
     return 2;
