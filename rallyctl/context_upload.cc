@@ -51,7 +51,7 @@ absl::StatusOr<blob::CapturedTree> ReadContext(Invocation& invocation, const std
     TransferMeter meter(&invocation, [&files, &bytes] {
       if (files == 0) return TransferMeter::Snapshot();
       return TransferMeter::Snapshot{
-          absl::StrCat("reading the context: ", files.load(), " files, ", BytesText(bytes)),
+          absl::StrCat("reading the context: ", Count(files, "file"), ", ", BytesText(bytes)),
           ContextEvent({"reading", files, bytes}, absl::Now())};
     });
     tree = blob::CaptureDirectory(context, options);
