@@ -5,21 +5,16 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "agent/workspace/overlay_mount.h"
-#include "agent/workspace/workspace_fixture.h"
+#include "agent/workspace/workspace_store_fixture.h"
 #include "common/blob/directory.h"
 #include "common/blob/memory_blob_store.h"
 #include "gmock/gmock.h"
@@ -32,76 +27,6 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-absl::Time Soon() { return absl::Now() + absl::Minutes(1); }
-
-std::string Contents(const std::string& path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-class WorkspaceStoreTest : public testing::Test {
- protected:
-  void SetUp() override {
-    RunScript(directory_.path(),
-              "mkdir -p base/src; echo one > base/src/a; echo two > base/b; : > base/empty; "
-              "find base -exec touch -d '2020-02-03 04:05:06.7' {} +");
-    base_ = UploadDirectory(directory_.Below("base"), remote_);
-    store_ = OpenStore(StoreDirectory(), &remote_);
-    ASSERT_NE(store_, nullptr);
-  }
-  void TearDown() override {
-    if (store_ == nullptr) return;
-    for (const std::string& attempt : store_->Attempts()) {
-      EXPECT_EQ(store_->Discard(attempt), absl::OkStatus());
-    }
-    store_.reset();
-    EXPECT_THAT(MountsBelow(directory_.path()), IsEmpty());
-  }
-
-  std::string StoreDirectory() const { return directory_.Below("store"); }
-
-  // As after a restart of the agent.
-  void Reopen() {
-    store_.reset();
-    store_ = OpenStore(StoreDirectory(), &remote_);
-    ASSERT_NE(store_, nullptr);
-  }
-
-  // Returns the mount point.
-  std::string MountFor(const std::string& attempt, const blob::Digest& root, uint32_t uid = 0,
-                       uint32_t gid = 0) {
-    const auto mount_point = store_->CreateMountPoint(attempt);
-    EXPECT_TRUE(mount_point.ok()) << mount_point.status();
-    EXPECT_EQ(store_->Mount(attempt, root, uid, gid), absl::OkStatus());
-    return mount_point.ok() ? *mount_point : "";
-  }
-
-  // One step: mounts, runs the script, captures, discards, and returns the root.
-  blob::Digest Step(const std::string& attempt, const blob::Digest& root,
-                    const std::string& script) {
-    RunScript(MountFor(attempt, root), script);
-    const auto captured = store_->Capture(attempt, Soon());
-    EXPECT_TRUE(captured.ok()) << captured.status();
-    EXPECT_EQ(store_->Discard(attempt), absl::OkStatus());
-    return captured.ok() ? captured->output_root : blob::Digest();
-  }
-
-  std::vector<std::string> Layers() const {
-    std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(StoreDirectory() + "/layers")) {
-      names.push_back(entry.path().filename());
-    }
-    return names;
-  }
-
-  TestDirectory directory_;
-  blob::MemoryBlobStore remote_;
-  blob::Digest base_;
-  std::unique_ptr<WorkspaceStore> store_;
-};
 
 TEST_F(WorkspaceStoreTest, MountIsPrivateToItsAttempt) {
   const std::string first = MountFor("b-1-1", base_);
@@ -126,130 +51,6 @@ TEST_F(WorkspaceStoreTest, MountAgainIsTheSameMount) {
   EXPECT_EQ(Contents(path + "/kept"), "kept\n");
   EXPECT_EQ(store_->Mount("b-1-1", base_, 1000, 1000).code(), absl::StatusCode::kAlreadyExists);
   EXPECT_EQ(MountsBelow(path).size(), 2);
-}
-
-TEST_F(WorkspaceStoreTest, CaptureUploadsOnlyWhatIsNew) {
-  RunScript(MountFor("b-1-1", base_), "echo three > c; cp src/a copy; mv b moved");
-  const int64_t uploads_before = remote_.uploaded_blobs();
-  const auto captured = store_->Capture("b-1-1", Soon());
-  ASSERT_TRUE(captured.ok()) << captured.status();
-  // The content of c, and the root's message.
-  EXPECT_EQ(remote_.uploaded_blobs() - uploads_before, 2);
-  EXPECT_EQ(captured->added, 3);
-  EXPECT_EQ(captured->removed, 1);
-  EXPECT_EQ(captured->uploaded_bytes, 6 + captured->output_root.size_bytes);
-}
-
-TEST_F(WorkspaceStoreTest, CaptureAgainAnswersTheSame) {
-  RunScript(MountFor("b-1-1", base_), "echo three > c; mkfifo pipe");
-  const auto first = store_->Capture("b-1-1", Soon());
-  ASSERT_TRUE(first.ok()) << first.status();
-  Reopen();
-  const auto second = store_->Capture("b-1-1", Soon());
-  ASSERT_TRUE(second.ok()) << second.status();
-  EXPECT_EQ(second->output_root, first->output_root);
-  EXPECT_EQ(second->added, 1);
-  EXPECT_EQ(second->uploaded_bytes, first->uploaded_bytes);
-  EXPECT_THAT(second->warnings, ElementsAre(HasSubstr("pipe")));
-  EXPECT_EQ(store_->Mount("b-1-1", base_, 0, 0).code(), absl::StatusCode::kFailedPrecondition);
-}
-
-TEST_F(WorkspaceStoreTest, CaptureSurvivesAFailingStore) {
-  const std::string path = MountFor("b-1-1", base_);
-  RunScript(path, "echo three > c; chmod 4755 c; mkfifo pipe");
-  const blob::Digest scanned = ScanOf(path);
-  remote_.FailWith(absl::UnavailableError("the network is down"));
-  EXPECT_EQ(store_->Capture("b-1-1", Soon()).status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_FALSE(store_->HasTree(scanned));
-  remote_.FailWith(absl::OkStatus());
-  const auto captured = store_->Capture("b-1-1", Soon());
-  ASSERT_TRUE(captured.ok()) << captured.status();
-  EXPECT_EQ(captured->output_root, scanned);
-  EXPECT_EQ(captured->warnings.size(), 2);
-  EXPECT_TRUE(store_->HasTree(scanned));
-}
-
-TEST_F(WorkspaceStoreTest, CaptureAfterItsDeadlineUploadsNothing) {
-  RunScript(MountFor("b-1-1", base_), "echo three > c");
-  const int64_t uploads_before = remote_.uploaded_blobs();
-  EXPECT_EQ(store_->Capture("b-1-1", absl::Now() - absl::Seconds(1)).status().code(),
-            absl::StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(remote_.uploaded_blobs(), uploads_before);
-  EXPECT_TRUE(store_->Capture("b-1-1", Soon()).ok());
-}
-
-TEST_F(WorkspaceStoreTest, CaptureWhileInUseIsRefused) {
-  const std::string path = MountFor("b-1-1", base_);
-  const int fd = ::open((path + "/src/a").c_str(), O_RDONLY);
-  ASSERT_GE(fd, 0);
-  const auto captured = store_->Capture("b-1-1", absl::Now());
-  EXPECT_EQ(captured.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(captured.status().message(), HasSubstr("still in use"));
-  ::close(fd);
-  EXPECT_TRUE(store_->Capture("b-1-1", Soon()).ok());
-}
-
-TEST_F(WorkspaceStoreTest, NameThatIsNotUtf8FailsTheCaptureAndIsNamed) {
-  RunScript(MountFor("b-1-1", base_), "mkdir d; echo > d/$'caf\\xe9'");
-  const auto captured = store_->Capture("b-1-1", Soon());
-  EXPECT_EQ(captured.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(captured.status().message(), HasSubstr("d/caf\\351"));
-}
-
-TEST_F(WorkspaceStoreTest, SymlinkTargetThatIsNotUtf8FailsTheCapture) {
-  RunScript(MountFor("b-1-1", base_), "ln -s $'caf\\xe9' src/link");
-  const auto captured = store_->Capture("b-1-1", Soon());
-  EXPECT_EQ(captured.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(captured.status().message(), HasSubstr("'/src'"));
-}
-
-TEST_F(WorkspaceStoreTest, TooDeepATreeIsRefusedAndCanBeDiscarded) {
-  RunScript(MountFor("b-1-1", base_), "for i in {1..520}; do mkdir d; cd d; done");
-  EXPECT_EQ(store_->Capture("b-1-1", Soon()).status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(store_->Discard("b-1-1"), absl::OkStatus());
-}
-
-TEST_F(WorkspaceStoreTest, PathsBeyondPathMaxAreCaptured) {
-  const std::string path = MountFor("b-1-1", base_);
-  RunScript(
-      path,
-      "n=$(printf 'x%.0s' {1..200}); for i in {1..40}; do mkdir $n; cd $n; done; echo deep > f");
-  const auto captured = store_->Capture("b-1-1", Soon());
-  ASSERT_TRUE(captured.ok()) << captured.status();
-  EXPECT_EQ(captured->added, 41);
-  EXPECT_EQ(store_->Discard("b-1-1"), absl::OkStatus());
-  EXPECT_EQ(ScanOf(MountFor("b-2-1", captured->output_root)), captured->output_root);
-}
-
-TEST_F(WorkspaceStoreTest, AttributesAreDroppedWithAWarning) {
-  const blob::Digest root = [&] {
-    const std::string path = MountFor("b-1-1", base_);
-    RunScript(path, "echo x > tagged");
-    const int fd = ::open((path + "/tagged").c_str(), O_RDONLY);
-    EXPECT_EQ(::fsetxattr(fd, "trusted.rally", "v", 1, 0), 0);
-    ::close(fd);
-    const auto captured = store_->Capture("b-1-1", Soon());
-    EXPECT_TRUE(captured.ok()) << captured.status();
-    EXPECT_THAT(captured->warnings, ElementsAre(HasSubstr("tagged: extended attributes")));
-    return captured->output_root;
-  }();
-  const std::string path = MountFor("b-2-1", root);
-  char value[8];
-  EXPECT_LT(::getxattr((path + "/tagged").c_str(), "trusted.rally", value, sizeof(value)), 0);
-}
-
-// What a layer hides must stay hidden, whoever owned it and whatever lay there.
-TEST_F(WorkspaceStoreTest, LayerShowsNoTraceOfWhatWasDropped) {
-  const blob::Digest root =
-      Step("b-1-1", base_, "rm b; mkfifo b; cp src/a s; chmod 4711 s; chown 1234:1234 s src");
-  const std::string path = MountFor("b-2-1", root);
-  struct stat stat;
-  EXPECT_LT(::lstat((path + "/b").c_str(), &stat), 0);
-  ASSERT_EQ(::lstat((path + "/s").c_str(), &stat), 0);
-  EXPECT_EQ(stat.st_mode & 07777, 0711);
-  EXPECT_EQ(stat.st_uid, 0);
-  ASSERT_EQ(::lstat((path + "/src").c_str(), &stat), 0);
-  EXPECT_EQ(stat.st_gid, 0);
 }
 
 TEST_F(WorkspaceStoreTest, ChainOfAHundredSteps) {
@@ -356,89 +157,6 @@ TEST_F(WorkspaceStoreTest, EmptyTree) {
   EXPECT_EQ(Contents(MountFor("b-3-1", root) + "/f"), "first\n");
 }
 
-TEST_F(WorkspaceStoreTest, RestartKeepsTheMountAndCaptures) {
-  const std::string path = MountFor("b-1-1", base_);
-  RunScript(path, "echo before > before");
-  Reopen();
-  EXPECT_THAT(store_->Attempts(), ElementsAre("b-1-1"));
-  RunScript(path, "echo after > after");
-  const blob::Digest scanned = ScanOf(path);
-  EXPECT_EQ(store_->CreateMountPoint("b-1-1").value(), path);
-  EXPECT_EQ(store_->Mount("b-1-1", base_, 0, 0), absl::OkStatus());
-  const auto captured = store_->Capture("b-1-1", Soon());
-  ASSERT_TRUE(captured.ok()) << captured.status();
-  EXPECT_EQ(captured->output_root, scanned);
-}
-
-TEST_F(WorkspaceStoreTest, RestartThenDiscard) {
-  const std::string path = MountFor("b-1-1", base_);
-  ASSERT_TRUE(store_->CreateMountPoint("b-2-1").ok());
-  Reopen();
-  EXPECT_THAT(store_->Attempts(), ElementsAre("b-1-1", "b-2-1"));
-  EXPECT_EQ(store_->Discard("b-1-1"), absl::OkStatus());
-  EXPECT_EQ(store_->Discard("b-2-1"), absl::OkStatus());
-  EXPECT_EQ(store_->Discard("b-2-1"), absl::OkStatus());
-  EXPECT_EQ(store_->Discard("never-seen"), absl::OkStatus());
-  EXPECT_THAT(store_->Attempts(), IsEmpty());
-  EXPECT_THAT(MountsBelow(directory_.path()), IsEmpty());
-  store_->FinishBackgroundWork();
-  EXPECT_TRUE(fs::is_empty(StoreDirectory() + "/trash"));
-}
-
-TEST_F(WorkspaceStoreTest, DiscardOfAMountInUseDetachesIt) {
-  const std::string path = MountFor("b-1-1", base_);
-  const int fd = ::open((path + "/src/a").c_str(), O_RDONLY);
-  ASSERT_GE(fd, 0);
-  EXPECT_EQ(store_->Discard("b-1-1"), absl::OkStatus());
-  EXPECT_THAT(MountsBelow(path), IsEmpty());
-  ::close(fd);
-}
-
-// The upper of an earlier boot may lack what was never written to the disk.
-TEST_F(WorkspaceStoreTest, AttemptOfAnEarlierBootIsNotCaptured) {
-  const std::string path = MountFor("b-1-1", base_);
-  RunScript(path, "echo lost > lost");
-  const std::string record_path = StoreDirectory() + "/attempts/b-1-1/record";
-  const std::string record = Contents(record_path);
-  const size_t boot = record.find("boot ");
-  ASSERT_NE(boot, std::string::npos);
-  std::ofstream(record_path) << std::string(record).replace(boot + 5, 4, "0000");
-  const auto captured = store_->Capture("b-1-1", Soon());
-  EXPECT_EQ(captured.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(captured.status().message(), HasSubstr("restarted"));
-  EXPECT_EQ(store_->Discard("b-1-1"), absl::OkStatus());
-}
-
-TEST_F(WorkspaceStoreTest, AfterARebootOnlySyncedTreesAreTrusted) {
-  ASSERT_EQ(store_->EnsureTree(base_, Soon()), absl::OkStatus());
-  store_.reset();  // An orderly end syncs.
-  store_ = OpenStore(StoreDirectory(), &remote_);
-  const blob::Digest unsynced = Step("b-1-1", base_, "echo three > c");
-  // What the disk would look like, had the host crashed now: only that the boot is another one.
-  RunScript(directory_.path(), "cp -r store crashed; printf 'other\\nend\\n' > crashed/boot");
-  auto crashed = OpenStore(directory_.Below("crashed"), &remote_);
-  ASSERT_NE(crashed, nullptr);
-  EXPECT_TRUE(crashed->HasTree(base_));
-  EXPECT_FALSE(crashed->HasTree(unsynced));
-}
-
-TEST_F(WorkspaceStoreTest, DamagedRecordsAreNotTrusted) {
-  ASSERT_EQ(store_->EnsureTree(base_, Soon()), absl::OkStatus());
-  store_.reset();
-  const std::string manifest =
-      absl::StrCat(StoreDirectory(), "/trees/", base_.hash, "-", base_.size_bytes);
-  fs::resize_file(manifest, fs::file_size(manifest) - 3);
-  RunScript(StoreDirectory(), "mkdir -p staging/layer-9/x; mkdir layers/77; echo > layers/77/f");
-  store_ = OpenStore(StoreDirectory(), &remote_);
-  ASSERT_NE(store_, nullptr);
-  EXPECT_FALSE(store_->HasTree(base_));
-  EXPECT_THAT(Layers(), IsEmpty());
-  EXPECT_TRUE(fs::is_empty(StoreDirectory() + "/staging"));
-  ASSERT_EQ(store_->EnsureTree(base_, Soon()), absl::OkStatus());
-  EXPECT_EQ(ScanOf(MountFor("b-1-1", base_)), base_);
-}
-
-// A container that was created early has bound the mount point already.
 TEST_F(WorkspaceStoreTest, MountAppearsInAnEarlierSlaveBind) {
   const auto source = store_->CreateMountPoint("b-1-1");
   ASSERT_TRUE(source.ok()) << source.status();

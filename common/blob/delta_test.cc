@@ -1,17 +1,10 @@
 #include "common/blob/delta.h"
 
-#include <algorithm>
-#include <map>
-#include <random>
-#include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
+#include "common/blob/delta_fixture.h"
 #include "common/blob/directory.h"
 #include "common/blob/directory_reader.h"
 #include "common/blob/memory_blob_store.h"
@@ -23,113 +16,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-// A tree as text: path -> "content", "x:content" (executable), "->target", or "/" (directory).
-// "content@7" has mtime 7, else 1.
-using Paths = std::map<std::string, std::string>;
-
-class DeltaTest : public ::testing::Test {
- protected:
-  Digest Tree(const Paths& paths) { return Build(paths, ""); }
-
-  // The other way round; directories are listed only when empty.
-  Paths Read(const Digest& root, bool with_mtimes = true) {
-    Paths paths;
-    ReadInto(root, "", with_mtimes, &paths);
-    return paths;
-  }
-
-  JoinResult MustJoin(const Digest& base, std::vector<StepTrees> deltas,
-                      std::set<std::pair<int, int>> ordered = {}) {
-    absl::StatusOr<JoinResult> result = Join(reader_, base, deltas, [&](int earlier, int later) {
-      return ordered.count({earlier, later}) > 0;
-    });
-    EXPECT_EQ(result.status(), absl::OkStatus());
-    for (const auto& [digest, bytes] : result->new_directories) {
-      EXPECT_EQ(DigestOf(bytes), digest);
-      store_.Put(bytes);
-    }
-    return *std::move(result);
-  }
-
-  // Steps called a, b, c... that all started from `base`.
-  JoinResult JoinParallel(const Paths& base, const std::vector<Paths>& outputs) {
-    const Digest base_root = Tree(base);
-    std::vector<StepTrees> deltas;
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      deltas.push_back({std::string(1, static_cast<char>('a' + i)), base_root, Tree(outputs[i])});
-    }
-    return MustJoin(base_root, deltas);
-  }
-
-  static std::vector<std::string> Text(const std::vector<Conflict>& conflicts) {
-    std::vector<std::string> lines;
-    for (const Conflict& c : conflicts) {
-      lines.push_back(absl::StrCat(c.earlier_step, "-", c.later_step, ":", c.path));
-    }
-    return lines;
-  }
-
-  MemoryBlobStore store_;
-  CachingDirectoryReader reader_{&store_};
-
- private:
-  Digest Build(const Paths& paths, const std::string& prefix) {
-    Directory directory;
-    std::set<std::string> children;
-    for (const auto& [path, value] : paths) {
-      if (!absl::StartsWith(path, prefix)) continue;
-      const std::string rest = path.substr(prefix.size());
-      if (rest.empty()) continue;
-      const size_t slash = rest.find('/');
-      if (slash != std::string::npos) {
-        children.insert(rest.substr(0, slash));
-      } else if (value == "/") {
-        children.insert(rest);
-      } else if (absl::StartsWith(value, "->")) {
-        *directory.add_symlinks() = MakeSymlinkNode(rest, value.substr(2));
-      } else {
-        const std::vector<std::string> parts = absl::StrSplit(value, '@');
-        const absl::Time mtime = absl::FromUnixSeconds(parts.size() > 1 ? std::stoi(parts[1]) : 1);
-        const bool executable = absl::StartsWith(parts[0], "x:");
-        *directory.add_files() = MakeFileNode(rest, DigestOf(parts[0].substr(executable ? 2 : 0)),
-                                              executable ? 0755 : 0644, mtime);
-        contents_[DigestOf(parts[0].substr(executable ? 2 : 0))] =
-            parts[0].substr(executable ? 2 : 0);
-      }
-    }
-    for (const std::string& child : children) {
-      *directory.add_directories() =
-          MakeDirectoryNode(child, Build(paths, absl::StrCat(prefix, child, "/")));
-    }
-    Canonicalise(&directory);
-    EXPECT_EQ(Validate(directory), absl::OkStatus());
-    return store_.Put(Serialise(directory));
-  }
-
-  void ReadInto(const Digest& digest, const std::string& prefix, bool with_mtimes, Paths* paths) {
-    absl::StatusOr<std::vector<std::string>> bytes = store_.Read({digest});
-    ASSERT_EQ(bytes.status(), absl::OkStatus());
-    absl::StatusOr<Directory> directory = ParseDirectory(bytes->front());
-    ASSERT_EQ(directory.status(), absl::OkStatus());
-    for (const FileNode& file : directory->files()) {
-      const int64_t mtime = absl::ToUnixSeconds(*MtimeOf(file));
-      (*paths)[prefix + file.name()] =
-          absl::StrCat(file.is_executable() ? "x:" : "", contents_[DigestOfNode(file)],
-                       with_mtimes && mtime != 1 ? absl::StrCat("@", mtime) : "");
-    }
-    for (const SymlinkNode& link : directory->symlinks()) {
-      (*paths)[prefix + link.name()] = absl::StrCat("->", link.target());
-    }
-    for (const DirectoryNode& child : directory->directories()) {
-      const size_t before = paths->size();
-      ReadInto(DigestOfNode(child), absl::StrCat(prefix, child.name(), "/"), with_mtimes, paths);
-      if (paths->size() == before) (*paths)[prefix + child.name()] = "/";
-    }
-  }
-
-  std::map<Digest, std::string> contents_;
-};
 
 struct JoinCase {
   const char* name;
@@ -415,88 +301,6 @@ TEST_F(DeltaTest, DiffListsModes) {
   EXPECT_EQ(file.old_mode, 0644);
   EXPECT_EQ(file.new_mode, 0600);
 }
-
-// Random trees over few names, so that files, links and directories take each other's places.
-class DeltaPropertyTest : public DeltaTest, public ::testing::WithParamInterface<int> {
- protected:
-  Paths Mutate(const Paths& base, std::mt19937* random) {
-    Paths result = base;
-    const int changes = (*random)() % 4;
-    for (int i = 0; i < changes; ++i) {
-      std::vector<std::string> parts;
-      const int depth = 1 + (*random)() % 3;
-      for (int k = 0; k < depth; ++k) parts.push_back(std::string(1, 'p' + (*random)() % 3));
-      const std::string path = absl::StrJoin(parts, "/");
-      // Remove what is at or below the path, and in its way above.
-      for (auto it = result.begin(); it != result.end();) {
-        const bool below = it->first == path || absl::StartsWith(it->first, path + "/");
-        const bool above = absl::StartsWith(path, it->first + "/");
-        it = below || above ? result.erase(it) : std::next(it);
-      }
-      switch ((*random)() % 4) {
-        case 0:
-          break;  // A deletion.
-        case 1:
-          result[path] = "/";
-          break;
-        case 2:
-          result[path] = "->t";
-          break;
-        default:
-          result[path] = absl::StrCat("c", (*random)() % 3);
-      }
-    }
-    return result;
-  }
-};
-
-TEST_P(DeltaPropertyTest, OrderDoesNotMatterWithoutConflicts) {
-  std::mt19937 random(GetParam());
-  int compared = 0;
-  for (int round = 0; round < 300; ++round) {
-    const Paths base = Mutate(Mutate(Mutate({}, &random), &random), &random);
-    const Digest base_root = Tree(base);
-    std::vector<StepTrees> deltas;
-    for (const char* step : {"a", "b", "c"}) {
-      deltas.push_back({step, base_root, Tree(Mutate(base, &random))});
-    }
-    const JoinResult first = MustJoin(base_root, deltas);
-    // One delta alone gives what its step left.
-    ASSERT_EQ(MustJoin(base_root, {deltas[0]}).root, deltas[0].output_root);
-    // Joining twice is the same as joining once.
-    ASSERT_EQ(MustJoin(base_root, deltas).root, first.root);
-    if (!first.conflicts.empty()) continue;
-    ++compared;
-    std::vector<int> order = {0, 1, 2};
-    while (std::next_permutation(order.begin(), order.end())) {
-      const JoinResult other =
-          MustJoin(base_root, {deltas[order[0]], deltas[order[1]], deltas[order[2]]});
-      ASSERT_EQ(Read(other.root), Read(first.root)) << "round " << round;
-      ASSERT_EQ(other.root, first.root);
-      ASSERT_THAT(Text(other.conflicts), IsEmpty());
-    }
-    // Applying in two goes is the same as in one.
-    const JoinResult half = MustJoin(base_root, {deltas[0]});
-    ASSERT_EQ(MustJoin(half.root, {deltas[1], deltas[2]}).root, first.root);
-  }
-  EXPECT_GT(compared, 50);
-}
-
-TEST_P(DeltaPropertyTest, WhetherThereIsAConflictDoesNotDependOnTheOrder) {
-  std::mt19937 random(GetParam() + 1000);
-  for (int round = 0; round < 300; ++round) {
-    const Paths base = Mutate(Mutate({}, &random), &random);
-    const Digest base_root = Tree(base);
-    const StepTrees a = {"a", base_root, Tree(Mutate(base, &random))};
-    const StepTrees b = {"b", base_root, Tree(Mutate(base, &random))};
-    std::vector<std::string> forward, backward;
-    for (const Conflict& c : MustJoin(base_root, {a, b}).conflicts) forward.push_back(c.path);
-    for (const Conflict& c : MustJoin(base_root, {b, a}).conflicts) backward.push_back(c.path);
-    ASSERT_EQ(forward, backward) << "round " << round;
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(Seeds, DeltaPropertyTest, ::testing::Range(0, 4));
 
 }  // namespace
 }  // namespace rally::blob
