@@ -288,6 +288,16 @@ void Attempt::Report() {
   tools_.outbox->Send(std::move(message));
 }
 
+std::string Attempt::activity() const {
+  absl::MutexLock lock(&mutex_);
+  return activity_;
+}
+
+void Attempt::SetActivity(std::string activity) {
+  absl::MutexLock lock(&mutex_);
+  activity_ = std::move(activity);
+}
+
 v1::AttemptReport Attempt::Summary() const {
   absl::MutexLock lock(&mutex_);
   v1::AttemptReport report;

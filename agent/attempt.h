@@ -67,6 +67,9 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   // Sends what the controller should know by now.
   void Report() ABSL_LOCKS_EXCLUDED(mutex_);
   v1::AttemptReport Summary() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // What it is at before its process runs, for people: "pulling image alpine:3.18"; "" when it
+  // waits for an order, or runs.
+  std::string activity() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   Phase phase() const ABSL_LOCKS_EXCLUDED(mutex_);
   bool granted() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -128,6 +131,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   void WatchLease() ABSL_LOCKS_EXCLUDED(mutex_);
   std::string DescribeLease() const ABSL_LOCKS_EXCLUDED(mutex_);
   bool StopWanted() const ABSL_LOCKS_EXCLUDED(mutex_);
+  void SetActivity(std::string activity) ABSL_LOCKS_EXCLUDED(mutex_);
   // Waits before another try; false when the thread should rather stop.
   bool Pause(int tries) ABSL_LOCKS_EXCLUDED(mutex_);
   v1::AttemptRecord record() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -159,6 +163,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   bool result_acked_ ABSL_GUARDED_BY(mutex_) = false;
   bool log_durable_ ABSL_GUARDED_BY(mutex_) = false;
   int pauses_over_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string activity_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<logs::AttemptLog> log_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -6,6 +6,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "agent/attempt.h"
 #include "agent/attempt_name.h"
@@ -60,14 +61,22 @@ absl::optional<Attempt::Failure> Attempt::Prepare() {
     if (!reference.ok()) return Failure(reference.status(), "reading the image's name");
     const int64_t begin = BootNanos();
     const absl::Time deadline = absl::Now() + tools_.limits.prepare_bound;
+    const std::string pulling = absl::StrCat("pulling image ", prepare.spec().image());
+    SetActivity(pulling);
     absl::StatusOr<runtime::Image> image;
-    for (int tries = 0; tries < kRegistryTries; ++tries) {
+    for (int tries = 1;; ++tries) {
       image = tools_.runtime->EnsureImage({*reference}, {deadline, &making_});
-      if (image.ok() || !IsTransient(image.status()) || !Pause(tries)) break;
+      if (image.ok()) break;
+      // It names the image as well.
+      const std::string why(
+          absl::StripPrefix(image.status().message(), absl::StrCat("image ", *reference, ": ")));
+      image = absl::Status(image.status().code(), why);
+      if (!IsTransient(image.status()) || tries == kRegistryTries) break;
+      SetActivity(absl::StrCat(pulling, ", try ", tries + 1, " of ", kRegistryTries,
+                               "; the last failed: ", why));
+      if (!Pause(tries - 1)) break;
     }
-    if (!image.ok()) {
-      return Failure(image.status(), absl::StrCat("pulling image ", prepare.spec().image()));
-    }
+    if (!image.ok()) return Failure(image.status(), pulling);
     {
       absl::MutexLock lock(&mutex_);
       *record_.mutable_pulling() = SinceBootTime(begin);
@@ -83,6 +92,7 @@ absl::optional<Attempt::Failure> Attempt::Prepare() {
   {
     absl::MutexLock lock(&mutex_);
     phase_ = Phase::kPrepared;
+    activity_.clear();
   }
   LOG(INFO) << LogPrefix(key_) << "prepared";
   Report();
@@ -136,6 +146,7 @@ absl::optional<Attempt::Failure> Attempt::MakeContainer(const runtime::Image& im
   spec.pids = tools_.limits.pids;
   spec.cpus = tools_.limits.cpus;
   const int64_t begin = BootNanos();
+  SetActivity("making the container");
   absl::Status status =
       tools_.runtime->Create(spec, {absl::Now() + tools_.limits.prepare_bound, &making_});
   if (!status.ok()) return Failure(status, "making the container");
@@ -152,10 +163,14 @@ absl::optional<Attempt::Failure> Attempt::Mount() {
   const v1::AttemptRecord now = record();
   auto input = InputOf(now.grant().input());
   if (!input.ok()) return Failure(input.status(), "reading the input tree's name", false);
+  SetActivity("fetching what its workspace lacks");
   absl::Status status;
   for (int tries = 0;; ++tries) {
     status = tools_.workspaces->Mount(name_, *input, now.uid(), now.gid());
-    if (!IsTransient(status) || !Pause(tries)) break;
+    if (!IsTransient(status)) break;
+    SetActivity(absl::StrCat("fetching its workspace, try ", tries + 2,
+                             "; the last failed: ", status.message()));
+    if (!Pause(tries)) break;
   }
   if (status.ok()) return absl::nullopt;
   Failure failure(status, "mounting the workspace", OtherHostMayMount(status));
@@ -176,6 +191,7 @@ std::vector<blob::Digest> Attempt::FindLost(const absl::Status& status) {
 // workspace has to belong to.
 absl::optional<Attempt::Failure> Attempt::ImportImage(const std::string& image) {
   const std::string doing = absl::StrCat("importing image ", image);
+  SetActivity(doing);
   auto oci = pipeline::ParseOciPath(image);
   if (!oci.ok()) return Failure(oci.status(), doing, false);
   auto mount_point = tools_.workspaces->CreateMountPoint(name_);
@@ -238,6 +254,7 @@ absl::optional<Attempt::Failure> Attempt::Begin() {
   {
     absl::MutexLock lock(&mutex_);
     phase_ = Phase::kRunning;
+    activity_.clear();
     record_.set_state(v1::ATTEMPT_STATE_RUNNING);
     record_.set_started_boot_ns(BootNanos());
     end_it = ending_ != 0;

@@ -244,6 +244,18 @@ void Executor::OnVerdict(const v1::AttemptVerdict& verdict) {
   }
 }
 
+std::vector<v1::AttemptActivity> Executor::Activities() const {
+  std::vector<v1::AttemptActivity> activities;
+  for (const auto& attempt : All()) {
+    std::string doing = attempt->activity();
+    if (doing.empty()) continue;
+    v1::AttemptActivity& activity = activities.emplace_back();
+    *activity.mutable_key() = attempt->key();
+    activity.set_doing(std::move(doing));
+  }
+  return activities;
+}
+
 std::vector<v1::AttemptReport> Executor::Summaries() const {
   std::vector<v1::AttemptReport> summaries;
   for (const auto& attempt : All()) summaries.push_back(attempt->Summary());

@@ -48,6 +48,8 @@ class Executor {
 
   // What a Hello says.
   std::vector<v1::AttemptReport> Summaries() const;
+  // What a heartbeat says of those that are on their way to their process.
+  std::vector<v1::AttemptActivity> Activities() const;
   // Every attempt says again where it stands; what a new session begins with.
   void ReportAll();
   // The same for the results that nobody has acknowledged.

@@ -14,6 +14,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 constexpr char kName[] = "b1-0-1";
 constexpr absl::Duration kPatience = absl::Seconds(10);
@@ -46,7 +47,7 @@ TEST(ExecutorTest, TheStraightWay) {
   // The container goes at once; result and log stay until both are acknowledged.
   EXPECT_TRUE(testing::Eventually(kPatience, [&] { return !rig.host().Exists(kName); }));
   rig.executor().OnResultAck(rig.Key(0));
-  EXPECT_THAT(rig.executor().Summaries(), ::testing::SizeIs(1));
+  EXPECT_THAT(rig.executor().Summaries(), SizeIs(1));
   rig.executor().OnLogDurable(rig.Key(0));
   EXPECT_TRUE(rig.AwaitGone(0));
   EXPECT_TRUE(rig.AwaitIdle());
@@ -201,6 +202,28 @@ TEST(ExecutorTest, ARegistryThatHiccupsIsAskedAgain) {
   rig.host().FailNext("EnsureImage", absl::UnavailableError("connection refused"), 100);
   rig.executor().OnPrepare(rig.Prepare(1));
   EXPECT_EQ(rig.Await(v1::AgentMessage::kRejected).rejected().cause(), v1::REJECT_CAUSE_HERE);
+}
+
+TEST(ExecutorTest, SaysWhatItDoesBeforeTheProcessRuns) {
+  ExecutorRig rig;
+  rig.limits().first_retry_pause = rig.limits().longest_retry_pause = absl::Hours(1);
+  rig.Restart();
+  rig.host().FailNext("EnsureImage", absl::UnavailableError("connection refused"), 1);
+  rig.executor().OnPrepare(rig.Prepare(0));
+  std::vector<v1::AttemptActivity> activities;
+  ASSERT_TRUE(testing::Eventually(kPatience, [&] {
+    activities = rig.executor().Activities();
+    return activities.size() == 1 &&
+           activities[0].doing() != "pulling image docker.io/library/busybox:latest";
+  }));
+  EXPECT_EQ(activities[0].key().step(), 0);
+  EXPECT_EQ(activities[0].doing(),
+            "pulling image docker.io/library/busybox:latest, try 2 of 5; the last failed: "
+            "connection refused");
+
+  rig.executor().OnPrepare(rig.Prepare(1));
+  rig.Await(v1::AgentMessage::kPrepared);
+  EXPECT_THAT(rig.executor().Activities(), SizeIs(1)) << "nothing to say of the second";
 }
 
 TEST(ExecutorTest, AnImageThatIsNoReferenceIsTheUsersMistake) {

@@ -120,6 +120,9 @@ v1::AgentMessage Session::HeartbeatMessage() {
   message.mutable_heartbeat()->set_free_bytes(health.free_bytes);
   message.mutable_heartbeat()->set_free_slots(executor_->FreeSlots());
   message.mutable_heartbeat()->set_accepts_work(health.accepts_work);
+  for (v1::AttemptActivity& activity : executor_->Activities()) {
+    *message.mutable_heartbeat()->add_activities() = std::move(activity);
+  }
   return message;
 }
 

@@ -315,6 +315,7 @@ void Core::Impl::DropAttempt(BuildRecord& record, int index) {
   timers_.Disarm({record.number, index, ""});
   step.early = false;
   step.agent_lost = false;
+  step.activity.clear();
   record.tracks[index].lost_because.clear();
   UpdateLookAhead(record, index, 0);
   StopResolving(record, index);

@@ -75,6 +75,7 @@ struct Step {
 
   std::optional<int> exit_code;  // as dependents see it
   std::string message;           // why it waits, failed or was skipped
+  std::string activity;          // what its agent is at; only a hint, and no part of the state
   bool oom_killed = false;
   Digest input;          // empty until known
   bool joining = false;  // a JoinTrees for the input is under way

@@ -140,6 +140,10 @@ void Core::Impl::PublishChanges() {
 }
 
 Core::Core(CoreOptions options) : impl_(std::make_unique<Impl>(options)) {}
+bool Core::NoteActivity(const std::string& agent, const AttemptKey& key, std::string doing) {
+  return impl_->NoteActivity(agent, key, std::move(doing));
+}
+
 Core::~Core() = default;
 
 absl::StatusOr<std::vector<Command>> Core::Apply(const Event& event, absl::Time now) {

@@ -41,6 +41,10 @@ class Core {
   // Changes the state and returns what is to be done about it, in order.
   absl::StatusOr<std::vector<Command>> Apply(const Event& event, absl::Time now);
 
+  // Takes in what an agent says that it is doing for an attempt whose process doesn't run yet. A
+  // hint for people: no event, and gone with the attempt's next one. Whether it is news.
+  bool NoteActivity(const std::string& agent, const AttemptKey& key, std::string doing);
+
   // When to post TimerFired at the latest; InfiniteFuture when nothing waits for time.
   absl::Time NextDeadline() const;
 

@@ -45,6 +45,9 @@ class Core::Impl {
   // core.cc
   absl::StatusOr<std::vector<Command>> Apply(const Event& event, absl::Time now);
 
+  // waiting_messages.cc
+  bool NoteActivity(const std::string& agent, const AttemptKey& key, std::string doing);
+
   // fingerprint.cc
   std::string Describe() const;
 

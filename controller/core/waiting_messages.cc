@@ -37,6 +37,7 @@ std::string Core::Impl::DescribeWait(BuildRecord& record, int index) {
 // end of the event, when it is known what is short.
 void Core::Impl::ExplainWaiting(BuildRecord& record, int index) {
   Step& step = record.build.steps[index];
+  step.activity.clear();
   switch (step.status) {
     case StepStatus::kWaiting:
       step.message = DescribeWait(record, index);
@@ -93,6 +94,17 @@ void Core::Impl::ExplainWaiting(BuildRecord& record, int index) {
     case StepStatus::kCancelled:
       return;  // says how it ended
   }
+}
+
+bool Core::Impl::NoteActivity(const std::string& agent, const AttemptKey& key, std::string doing) {
+  const std::optional<Current> current = FindCurrent(agent, key);
+  if (!current.has_value()) return false;
+  Step& step = StepOf(*current);
+  const bool under_way = step.status == StepStatus::kAssigned && !step.agent_lost &&
+                         !step.cancelling && (step.granted || !step.prepared);
+  if (!under_way || step.activity == doing) return false;
+  step.activity = std::move(doing);
+  return true;
 }
 
 void Core::Impl::ExplainReadySteps() {

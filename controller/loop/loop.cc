@@ -137,8 +137,9 @@ bool Loop::Query(std::function<void(const core::Core&)> query) {
   return mailbox_.Put(QueryItem{std::move(query)}, Kind::kAsk, /*must=*/false);
 }
 
-bool Loop::Heartbeat(std::string agent, bool accepts_work) {
-  return mailbox_.Put(HeartbeatItem{std::move(agent), accepts_work}, Kind::kAsk, /*must=*/false);
+bool Loop::Heartbeat(std::string agent, bool accepts_work, Activities activities) {
+  return mailbox_.Put(HeartbeatItem{std::move(agent), accepts_work, std::move(activities)},
+                      Kind::kAsk, /*must=*/false);
 }
 
 absl::Time Loop::NextDeadline() const {
@@ -188,6 +189,11 @@ void Loop::Process(std::deque<Item> batch) {
       if (LastSeen(heartbeat->agent) != absl::InfinitePast() &&
           liveness_.Seen(heartbeat->agent, heartbeat->accepts_work, Now(), &change)) {
         AddLiveness(std::move(change));
+      }
+      for (auto& [key, doing] : heartbeat->activities) {
+        if (core_.NoteActivity(heartbeat->agent, key, std::move(doing))) {
+          changed_builds_.push_back(key.build_id);
+        }
       }
     } else {
       asks.push_back(std::move(item));

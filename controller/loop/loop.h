@@ -93,8 +93,10 @@ class Loop {
 
   bool Query(std::function<void(const core::Core&)> query);
 
-  // A sign of life of an agent; not journalled unless it changes something.
-  bool Heartbeat(std::string agent, bool accepts_work);
+  // A sign of life of an agent; not journalled unless it changes something. What it is doing for
+  // which attempt is only shown.
+  using Activities = std::vector<std::pair<core::AttemptKey, std::string>>;
+  bool Heartbeat(std::string agent, bool accepts_work, Activities activities = {});
 
   // Loop thread only: for queries. InfinitePast when there was no sign of life since the start.
   absl::Time LastSeen(const std::string& agent) const { return liveness_.LastSeen(agent); }
@@ -114,6 +116,7 @@ class Loop {
   struct HeartbeatItem {
     std::string agent;
     bool accepts_work;
+    Activities activities;
   };
   using Item = std::variant<core::Event, ProposalItem, QueryItem, HeartbeatItem>;
   using Kind = Mailbox<Item>::Kind;

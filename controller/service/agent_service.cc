@@ -24,6 +24,7 @@ constexpr int kSlotLimit = 4096;
 constexpr int kReportLimit = 4 * kSlotLimit;
 // What a report may name of them; agents name no more.
 constexpr size_t kBlobLimit = 1000;
+constexpr size_t kActivityLimit = 500;  // bytes
 
 v1::Verdict ToProto(core::Verdict verdict) {
   switch (verdict) {
@@ -65,6 +66,22 @@ std::string Objection(const v1::Hello& hello, int64_t epoch) {
                         ": was its data restored from an old backup?");
   }
   return "";
+}
+
+// Some are errors of a registry, of any length.
+Loop::Activities ActivitiesOf(const v1::Heartbeat& heartbeat) {
+  Loop::Activities activities;
+  for (const v1::AttemptActivity& activity : heartbeat.activities()) {
+    if (activities.size() == kReportLimit) break;
+    absl::string_view doing = activity.doing();
+    if (doing.size() > kActivityLimit) {
+      size_t end = kActivityLimit;
+      while (end > 0 && (static_cast<unsigned char>(doing[end]) & 0xC0) == 0x80) --end;
+      doing = doing.substr(0, end);
+    }
+    activities.emplace_back(wire::FromProto(activity.key()), doing);
+  }
+  return activities;
 }
 
 std::tuple<std::string, int, int> NameOf(const core::AttemptKey& key) {
@@ -122,7 +139,8 @@ class AgentService::Session : public QueuedStream<v1::AgentMessage, v1::Controll
     if (standing == Standing::kReplaced) return true;
     switch (message.message_case()) {
       case v1::AgentMessage::kHeartbeat:
-        if (service_->loop_->Heartbeat(agent_, message.heartbeat().accepts_work()) &&
+        if (service_->loop_->Heartbeat(agent_, message.heartbeat().accepts_work(),
+                                       ActivitiesOf(message.heartbeat())) &&
             standing == Standing::kWelcomed) {
           v1::ControllerMessage answer;
           answer.mutable_heartbeat_ack()->set_seq(message.heartbeat().seq());

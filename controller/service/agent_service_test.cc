@@ -227,6 +227,28 @@ TEST_F(AgentServiceTest, WordsAboutOthersAttemptsChangeNothing) {
   EXPECT_EQ(Get(id).status(), v1::BUILD_STATUS_SUCCEEDED);
 }
 
+TEST_F(AgentServiceTest, WhatAnAgentDoesForAStepIsShownUntilItIsDone) {
+  ScriptedAgent agent(channel_, "x");
+  agent.Connect();
+  const std::string id = SubmitOneStep();
+  const v1::AttemptKey key = agent.Next().prepare().key();
+  v1::AttemptKey late = key;
+  late.set_attempt(7);
+  agent.Heartbeat(1, true, {{key, "pulling image i"}, {late, "pulling image j"}});
+  ASSERT_TRUE(Eventually(kPatience, [&] { return !Get(id).steps(0).activity().empty(); }));
+  EXPECT_EQ(Get(id).steps(0).message(), "is being prepared on x: pulling image i");
+
+  // Cut between characters.
+  agent.Heartbeat(2, true, {{key, std::string(499, 'm') + "\xC3\xA9..."}});
+  ASSERT_TRUE(
+      Eventually(kPatience, [&] { return Get(id).steps(0).activity() == std::string(499, 'm'); }));
+
+  agent.Prepared(key);
+  EXPECT_TRUE(agent.Next().has_start_grant());
+  EXPECT_EQ(Get(id).steps(0).message(), "starts on x");
+  EXPECT_EQ(Get(id).steps(0).activity(), "");
+}
+
 TEST_F(AgentServiceTest, AFullAgentGetsNoWorkUntilItHasRoomAgain) {
   ScriptedAgent agent(channel_, "x");
   agent.Connect();

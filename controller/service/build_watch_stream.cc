@@ -56,7 +56,8 @@ class BuildWatchStream : public grpc::ServerWriteReactor<v1::Build> {
 
   void Offer(std::shared_ptr<const v1::Build> build) ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
-    if (finished_ || build->revision() <= last_revision_) return;
+    // What an agent is at changes without a revision.
+    if (finished_ || build->revision() < last_revision_) return;
     last_revision_ = build->revision();
     next_ = std::move(build);
     if (current_ == nullptr) WriteNext();

@@ -101,10 +101,15 @@ void ScriptedAgent::Broke(const v1::AttemptKey& key, int64_t log_end) {
   Send(message);
 }
 
-void ScriptedAgent::Heartbeat(int64_t seq, bool accepts_work) {
+void ScriptedAgent::Heartbeat(int64_t seq, bool accepts_work, const Activities& activities) {
   v1::AgentMessage message;
   message.mutable_heartbeat()->set_seq(seq);
   message.mutable_heartbeat()->set_accepts_work(accepts_work);
+  for (const auto& [key, doing] : activities) {
+    v1::AttemptActivity* activity = message.mutable_heartbeat()->add_activities();
+    *activity->mutable_key() = key;
+    activity->set_doing(doing);
+  }
   Send(message);
 }
 

@@ -35,7 +35,8 @@ class ScriptedAgent {
               const v1::Digest& output = {});
   // For a reason of the host: the step is tried again.
   void Broke(const v1::AttemptKey& key, int64_t log_end = 0);
-  void Heartbeat(int64_t seq, bool accepts_work = true);
+  using Activities = std::vector<std::pair<v1::AttemptKey, std::string>>;
+  void Heartbeat(int64_t seq, bool accepts_work = true, const Activities& activities = {});
 
   // The next message that isn't an answer to a heartbeat; fails the test when none comes.
   v1::ControllerMessage Next();

@@ -66,6 +66,8 @@ void FillStep(const core::Build& build, const core::Step& from, v1::Step& to) {
   to.set_message(from.ended_before.has_value()
                      ? absl::StrCat("runs again for what it made, ", from.message)
                      : from.message);
+  to.set_activity(from.activity);
+  if (!from.activity.empty()) to.mutable_message()->append(absl::StrCat(": ", from.activity));
   to.set_attempt(from.attempt);
   to.set_agent(from.agent);
   for (int dependency : from.definition.dependencies) {

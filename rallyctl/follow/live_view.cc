@@ -89,6 +89,11 @@ void LiveView::OnBuild(const v1::Build& build, absl::Time now) {
     }
     if (view.announced == step.status()) {
       ShowHandlers(i, now);
+      // It was said that the step is being prepared; now there is more to say, perhaps an error.
+      if (!HasEnded(step.status()) && !step.activity().empty() &&
+          step.activity() != view.announced_activity) {
+        ShowIdle(i);
+      }
       continue;
     }
     if (HasEnded(step.status())) {
@@ -145,6 +150,7 @@ void LiveView::ShowIdle(int index) {
   const v1::Step& step = build_.steps(index);
   steps_[index].announced = step.status();
   steps_[index].idle_since = absl::InfiniteFuture();
+  steps_[index].announced_activity = step.activity();
   // The controller's message is a sentence about the step, or a reason.
   const bool ready = step.status() == v1::STEP_STATUS_READY;
   const bool sentence = !ready || absl::StartsWith(step.message(), "waits");

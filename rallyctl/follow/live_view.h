@@ -69,6 +69,7 @@ class LiveView final : public FollowListener {
     bool end_is_due = false;  // ended, but its log isn't complete yet
     absl::Time end_due_at = absl::InfiniteFuture();
     absl::Time idle_since = absl::InfiniteFuture();  // not started and without a line about why
+    std::string announced_activity;                  // in that line
   };
 
   void ShowChange(int step, absl::Time now);
