@@ -3,7 +3,7 @@
 #include "agent/agent.h"
 #include "agent/options.h"
 #include "agent/service.h"
-#include "common/allocator.h"
+#include "common/tune_process.h"
 #include "glog/logging.h"
 
 namespace {
@@ -21,7 +21,7 @@ void Complain(const absl::Status& status) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  rally::TuneAllocator();
+  rally::TuneProcess();
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
   auto line = rally::agent::ParseCommandLine(argc, argv);

@@ -3,13 +3,13 @@
 
 #include <iostream>
 
-#include "common/allocator.h"
+#include "common/tune_process.h"
 #include "controller/controller.h"
 #include "controller/options.h"
 #include "glog/logging.h"
 
 int main(int argc, char** argv) {
-  rally::TuneAllocator();
+  rally::TuneProcess();
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
   int exit_code = 0;

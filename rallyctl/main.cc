@@ -1,13 +1,13 @@
 #include <cstdlib>
 
-#include "common/allocator.h"
+#include "common/tune_process.h"
 #include "glog/logging.h"
 #include "rallyctl/command_line.h"
 #include "rallyctl/run/run.h"
 #include "rallyctl/terminal.h"
 
 int main(int argc, char** argv) {
-  rally::TuneAllocator();
+  rally::TuneProcess();
   // What the libraries log is for daemons; people get messages.
   FLAGS_logtostderr = true;
   FLAGS_minloglevel = google::GLOG_FATAL;

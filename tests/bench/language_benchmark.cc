@@ -12,9 +12,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "benchmark/benchmark.h"
-#include "common/allocator.h"
 #include "common/pipeline/go_template/render.h"
 #include "common/pipeline/parser.h"
+#include "common/tune_process.h"
 
 namespace rally::pipeline {
 namespace {
@@ -134,7 +134,7 @@ BENCHMARK(BM_Templates)->Unit(benchmark::kMillisecond);
 }  // namespace rally::pipeline
 
 int main(int argc, char** argv) {
-  rally::TuneAllocator();
+  rally::TuneProcess();
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
 }

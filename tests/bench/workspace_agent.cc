@@ -24,12 +24,12 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "agent/workspace/workspace_store.h"
-#include "common/allocator.h"
 #include "common/blob/capture_directory.h"
 #include "common/blob/cas_client.h"
 #include "common/blob/file_digest.h"
 #include "common/file_descriptor.h"
 #include "common/rpc/channel.h"
+#include "common/tune_process.h"
 
 namespace rally {
 namespace {
@@ -208,7 +208,7 @@ int Main(const std::string& controller, const std::string& directory) {
 }  // namespace rally
 
 int main(int argc, char** argv) {
-  rally::TuneAllocator();
+  rally::TuneProcess();
   if (argc != 3) {
     std::cerr << "usage: workspace_agent CONTROLLER DIRECTORY\n";
     return 2;
