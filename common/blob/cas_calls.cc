@@ -8,11 +8,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/blob/digest_proto.h"
+#include "common/blob/received_bytes.h"
 #include "common/rpc/status.h"
+#include "google/protobuf/arena.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/completion_queue.h"
 #include "grpcpp/generic/generic_stub.h"
-#include "grpcpp/support/proto_buffer_reader.h"
+#include "grpcpp/impl/codegen/proto_utils.h"
 
 namespace rally::blob {
 namespace {
@@ -23,6 +25,8 @@ using rpc::FromGrpc;
 
 constexpr char kBatchUpdateMethod[] =
     "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchUpdateBlobs";
+constexpr char kBatchReadMethod[] =
+    "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchReadBlobs";
 constexpr size_t kDigestsPerRequest = 10'000;
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
 // A full store may be about to make room, and some servers shed load with this status.
@@ -35,6 +39,8 @@ absl::Status AddContext(const absl::Status& status, absl::string_view what) {
 
 Digest DigestIn(const reapi::Digest& proto) { return Digest{proto.hash(), proto.size_bytes()}; }
 
+BlobKey KeyIn(const reapi::Digest& proto) { return BlobKey::Of(proto.hash(), proto.size_bytes()); }
+
 // Servers have various statuses for content that doesn't fit its digest, and none is needed.
 absl::Status CheckContent(const BatchUpdate& batch) {
   for (const BatchUpdate::Part& part : batch.parts()) {
@@ -43,23 +49,20 @@ absl::Status CheckContent(const BatchUpdate& batch) {
   return absl::OkStatus();
 }
 
-// A unary call whose request is bytes.
+// A unary call whose messages are bytes.
 grpc::Status CallWithBytes(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
                            const grpc::ByteBuffer& request, grpc::ClientContext* context,
-                           google::protobuf::Message* answer) {
+                           grpc::ByteBuffer* answer) {
   grpc::CompletionQueue queue;
   grpc::GenericStub stub(channel);
   const auto call = stub.PrepareUnaryCall(context, method, request, &queue);
   call->StartCall();
-  grpc::ByteBuffer bytes;
   grpc::Status ended;
-  call->Finish(&bytes, &ended, nullptr);
+  call->Finish(answer, &ended, nullptr);
   void* tag;
   bool ok;
   queue.Next(&tag, &ok);
-  if (!ended.ok()) return ended;
-  return grpc::GenericDeserialize<grpc::ProtoBufferReader, google::protobuf::Message>(&bytes,
-                                                                                      answer);
+  return ended;
 }
 
 }  // namespace
@@ -120,10 +123,11 @@ absl::Status CasClient::Calls::FromServer(int code, absl::string_view message) c
   return FromGrpc(grpc::Status(static_cast<grpc::StatusCode>(code), said));
 }
 
-absl::Status CasClient::Calls::BlobStatus(const Digest& digest,
+absl::Status CasClient::Calls::BlobStatus(const reapi::Digest& digest,
                                           const google::rpc::Status& status) const {
+  if (status.code() == grpc::StatusCode::OK) return absl::OkStatus();
   return AddContext(FromServer(status.code(), status.message()),
-                    absl::StrCat("blob ", digest.ToString()));
+                    absl::StrCat("blob ", DigestIn(digest).ToString()));
 }
 
 absl::StatusOr<reapi::ServerCapabilities> CasClient::Calls::AskCapabilities(absl::Time deadline) {
@@ -196,16 +200,20 @@ absl::Status CasClient::Calls::UploadBatch(absl::Span<const Digest> digests, con
   const auto attempt = [&]() -> absl::Status {
     grpc::ClientContext context;
     SetDeadline(absl::Now() + options_.call_deadline, &context);
+    grpc::ByteBuffer bytes;
+    grpc::Status ended =
+        CallWithBytes(channel_, kBatchUpdateMethod, batch.Message(), &context, &bytes);
     reapi::BatchUpdateBlobsResponse answer;
-    const grpc::Status ended =
-        CallWithBytes(channel_, kBatchUpdateMethod, batch.Message(), &context, &answer);
+    if (ended.ok()) {
+      ended =
+          grpc::SerializationTraits<reapi::BatchUpdateBlobsResponse>::Deserialize(&bytes, &answer);
+    }
     if (!ended.ok()) return FromServer(ended.error_code(), ended.error_message());
-    absl::flat_hash_map<Digest, absl::Status> answers;
+    absl::flat_hash_map<BlobKey, absl::Status> answers;
     for (const auto& response : answer.responses()) {
-      const Digest digest = DigestIn(response.digest());
-      absl::Status part = BlobStatus(digest, response.status());
+      absl::Status part = BlobStatus(response.digest(), response.status());
       // Of a blob that was sent twice one success is enough.
-      auto& known = answers.try_emplace(digest, part).first->second;
+      auto& known = answers.try_emplace(KeyIn(response.digest()), part).first->second;
       if (IsStored(part)) known = std::move(part);
     }
     return KeepUnstored(answers, &batch);
@@ -218,12 +226,12 @@ absl::Status CasClient::Calls::UploadBatch(absl::Span<const Digest> digests, con
 }
 
 absl::Status CasClient::Calls::KeepUnstored(
-    const absl::flat_hash_map<Digest, absl::Status>& answers, BatchUpdate* batch) const {
+    const absl::flat_hash_map<BlobKey, absl::Status>& answers, BatchUpdate* batch) const {
   absl::Status first;
   std::vector<size_t> unstored;
   for (size_t i = 0; i < batch->parts().size(); ++i) {
     const Digest& digest = batch->parts()[i].digest;
-    const auto found = answers.find(digest);
+    const auto found = answers.find(BlobKey::Of(digest));
     if (found == answers.end()) {
       return absl::InternalError(
           absl::StrCat(options_.name, " did not answer for blob ", digest.ToString()));
@@ -237,50 +245,60 @@ absl::Status CasClient::Calls::KeepUnstored(
   return first;
 }
 
-absl::StatusOr<std::vector<std::string>> CasClient::Calls::BatchRead(
-    absl::Span<const Digest> digests) {
-  absl::flat_hash_map<Digest, std::string> read;
-  const auto attempt = [&]() -> absl::Status {
-    reapi::BatchReadBlobsRequest request;
-    request.set_instance_name(options_.instance);
-    for (const Digest& digest : digests) {
-      if (!read.contains(digest)) *request.add_digests() = ToProto(digest);
+absl::Status CasClient::Calls::BatchRead(absl::Span<const Digest> digests, const Take& take) {
+  absl::flat_hash_map<BlobKey, size_t> wanted;
+  for (size_t i = 0; i < digests.size(); ++i) wanted.emplace(BlobKey::Of(digests[i]), i);
+  return Repeat(absl::StrCat("reading a batch of blobs from ", options_.name),
+                [&] { return BatchReadOnce(digests, take, &wanted); });
+}
+
+absl::Status CasClient::Calls::BatchReadOnce(absl::Span<const Digest> digests, const Take& take,
+                                             absl::flat_hash_map<BlobKey, size_t>* wanted) {
+  google::protobuf::Arena arena;
+  auto& request = *google::protobuf::Arena::CreateMessage<reapi::BatchReadBlobsRequest>(&arena);
+  request.set_instance_name(options_.instance);
+  for (const Digest& digest : digests) {
+    if (wanted->contains(BlobKey::Of(digest))) *request.add_digests() = ToProto(digest);
+  }
+  grpc::ByteBuffer asked;
+  bool own_buffer;
+  grpc::SerializationTraits<reapi::BatchReadBlobsRequest>::Serialize(request, &asked, &own_buffer);
+  grpc::ClientContext context;
+  SetDeadline(absl::Now() + options_.call_deadline, &context);
+  grpc::ByteBuffer bytes;
+  const grpc::Status ended = CallWithBytes(channel_, kBatchReadMethod, asked, &context, &bytes);
+  if (!ended.ok()) return FromServer(ended.error_code(), ended.error_message());
+  auto& answer = *google::protobuf::Arena::CreateMessage<reapi::BatchReadBlobsResponse>(&arena);
+  ReceivedBatch batch;
+  const absl::Status parsed =
+      batch.Parse(&bytes, reapi::BatchReadBlobsResponse::kResponsesFieldNumber,
+                  reapi::BatchReadBlobsResponse::Response::kDataFieldNumber, &answer);
+  if (!parsed.ok()) {
+    return absl::InternalError(
+        absl::StrCat(options_.name, " answered nonsense: ", parsed.message()));
+  }
+  absl::Status first;
+  for (int i = 0; i < answer.responses_size(); ++i) {
+    const reapi::Digest& digest = answer.responses(i).digest();
+    const auto found = wanted->find(KeyIn(digest));
+    absl::Status status = BlobStatus(digest, answer.responses(i).status());
+    if (status.ok() && found == wanted->end()) continue;  // Not asked for, or once more.
+    if (status.ok() && DigestOf(batch.Data(i)) != digests[found->second]) {
+      status = absl::DataLossError(absl::StrCat("blob ", DigestIn(digest).ToString(), ": ",
+                                                options_.name, " sent wrong bytes"));
     }
-    grpc::ClientContext context;
-    SetDeadline(absl::Now() + options_.call_deadline, &context);
-    reapi::BatchReadBlobsResponse answer;
-    const grpc::Status ended = cas_->BatchReadBlobs(&context, request, &answer);
-    if (!ended.ok()) return FromServer(ended.error_code(), ended.error_message());
-    absl::Status first;
-    for (auto& response : *answer.mutable_responses()) {
-      const Digest digest = DigestIn(response.digest());
-      absl::Status status = BlobStatus(digest, response.status());
-      if (status.ok() && DigestOf(response.data()) != digest) {
-        status = absl::DataLossError(
-            absl::StrCat("blob ", digest.ToString(), ": ", options_.name, " sent wrong bytes"));
-      }
-      if (status.ok()) {
-        read[digest] = std::move(*response.mutable_data());
-      } else if (first.ok() || (MayPass(first) && !MayPass(status))) {
-        first = std::move(status);
-      }
+    if (status.ok()) {
+      take(found->second, batch.Data(i));
+      wanted->erase(found);
+    } else if (first.ok() || (MayPass(first) && !MayPass(status))) {
+      first = std::move(status);
     }
-    if (!first.ok()) return first;
-    for (const reapi::Digest& proto : request.digests()) {
-      if (!read.contains(DigestIn(proto))) {
-        return absl::InternalError(
-            absl::StrCat(options_.name, " did not answer for blob ", DigestIn(proto).ToString()));
-      }
-    }
-    return absl::OkStatus();
-  };
-  absl::Status status =
-      Repeat(absl::StrCat("reading a batch of blobs from ", options_.name), attempt);
-  if (!status.ok()) return status;
-  std::vector<std::string> blobs;
-  blobs.reserve(digests.size());
-  for (const Digest& digest : digests) blobs.push_back(std::move(read[digest]));
-  return blobs;
+  }
+  if (first.ok() && !wanted->empty()) {
+    return absl::InternalError(absl::StrCat(options_.name, " did not answer for blob ",
+                                            digests[wanted->begin()->second].ToString()));
+  }
+  return first;
 }
 
 }  // namespace rally::blob

@@ -17,8 +17,10 @@
 #include "absl/types/span.h"
 #include "build/bazel/remote/execution/v2/remote_execution.grpc.pb.h"
 #include "common/blob/batch_update.h"
+#include "common/blob/blob_key.h"
 #include "common/blob/cas_client.h"
 #include "common/blob/digest.h"
+#include "common/blob/received_bytes.h"
 #include "google/bytestream/bytestream.grpc.pb.h"
 #include "google/rpc/status.pb.h"
 #include "grpcpp/channel.h"
@@ -63,8 +65,9 @@ class CasClient::Calls {
   // `fill(i, to)` puts the bytes of blob i, as many as its digest says, to `to`.
   using Fill = std::function<absl::Status(size_t, char*)>;
   absl::Status UploadBatch(absl::Span<const Digest> digests, const Fill& fill);
-  // In the order of `digests`, which are different ones; verified.
-  absl::StatusOr<std::vector<std::string>> BatchRead(absl::Span<const Digest> digests);
+  // Of different digests. `take(i, bytes)` gets the verified bytes of blob i, each once.
+  using Take = std::function<void(size_t, Pieces)>;
+  absl::Status BatchRead(absl::Span<const Digest> digests, const Take& take);
   // Goes on with what the server has of an earlier attempt, also of another process.
   absl::Status StreamWrite(const Digest& digest, const OpenBytes& open);
   // Goes on where it was when the connection breaks; verified. An error of the sink's ends it, and
@@ -75,10 +78,14 @@ class CasClient::Calls {
   absl::Status Repeat(absl::string_view what, const std::function<absl::Status()>& attempt) const;
   // What a server said, with words of our own where it has none.
   absl::Status FromServer(int code, absl::string_view message) const;
-  absl::Status BlobStatus(const Digest& digest, const google::rpc::Status& status) const;
+  absl::Status BlobStatus(const build::bazel::remote::execution::v2::Digest& digest,
+                          const google::rpc::Status& status) const;
   // Leaves in the batch what was not stored, and returns why: a final reason if there is one.
-  absl::Status KeepUnstored(const absl::flat_hash_map<Digest, absl::Status>& answers,
+  absl::Status KeepUnstored(const absl::flat_hash_map<BlobKey, absl::Status>& answers,
                             BatchUpdate* batch) const;
+  // Reads blobs, and forgets those that were taken: a final reason if others failed.
+  absl::Status BatchReadOnce(absl::Span<const Digest> digests, const Take& take,
+                             absl::flat_hash_map<BlobKey, size_t>* wanted);
   // How many bytes of an upload the server has, as far as it tells.
   int64_t ReceivedBytes(const std::string& upload);
   // From a byte on.

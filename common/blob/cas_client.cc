@@ -13,8 +13,10 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "common/blob/blob_key.h"
 #include "common/blob/cas_calls.h"
 #include "common/blob/file_digest.h"
+#include "common/blob/received_bytes.h"
 #include "common/blob/run_in_parallel.h"
 #include "common/file_descriptor.h"
 
@@ -102,6 +104,11 @@ absl::Status ReadSource(const BlobUpload& upload, char* to) {
   return absl::OkStatus();
 }
 
+void Append(Pieces pieces, std::string* bytes) {
+  bytes->reserve(bytes->size() + static_cast<size_t>(SizeOf(pieces)));
+  for (const absl::string_view piece : pieces) bytes->append(piece.data(), piece.size());
+}
+
 // The next bytes of an open file: fewer than asked for only at its end.
 absl::StatusOr<size_t> ReadNext(int fd, char* to, size_t bytes) {
   size_t filled = 0;
@@ -185,9 +192,10 @@ absl::StatusOr<std::vector<std::string>> CasClient::Read(absl::Span<const Digest
   if (absl::Status valid = CheckDigests(digests); !valid.ok()) return valid;
   // Different ones only, since answers are found by digest.
   std::vector<Digest> wanted;
-  absl::flat_hash_map<Digest, size_t> position;
+  absl::flat_hash_map<BlobKey, size_t> position;
   for (const Digest& digest : digests) {
-    if (digest != EmptyBlobDigest() && position.emplace(digest, wanted.size()).second) {
+    if (digest != EmptyBlobDigest() &&
+        position.emplace(BlobKey::Of(digest), wanted.size()).second) {
       wanted.push_back(digest);
     }
   }
@@ -199,10 +207,8 @@ absl::StatusOr<std::vector<std::string>> CasClient::Read(absl::Span<const Digest
     const auto read_batch = [&](const std::vector<size_t>& indices) -> absl::Status {
       std::vector<Digest> batch;
       for (size_t i : indices) batch.push_back(wanted[i]);
-      absl::StatusOr<std::vector<std::string>> blobs = calls_->BatchRead(batch);
-      if (!blobs.ok()) return blobs.status();
-      for (size_t k = 0; k < indices.size(); ++k) fetched[indices[k]] = std::move((*blobs)[k]);
-      return absl::OkStatus();
+      return calls_->BatchRead(
+          batch, [&](size_t k, Pieces bytes) { Append(bytes, &fetched[indices[k]]); });
     };
     const auto read_stream = [&](size_t i) {
       fetched[i].reserve(std::min(wanted[i].size_bytes, kLargestReserveBytes));
@@ -222,7 +228,7 @@ absl::StatusOr<std::vector<std::string>> CasClient::Read(absl::Span<const Digest
   if (wanted.size() == digests.size()) return fetched;
   std::vector<std::string> blobs(digests.size());
   for (size_t i = 0; i < digests.size(); ++i) {
-    const auto found = position.find(digests[i]);
+    const auto found = position.find(BlobKey::Of(digests[i]));
     if (found != position.end()) blobs[i] = fetched[found->second];
   }
   return blobs;

@@ -76,9 +76,11 @@ absl::StatusOr<Digest> ParseDigest(absl::string_view text) {
   return MakeDigest(text.substr(0, slash), size_bytes);
 }
 
-Digest DigestOf(absl::string_view bytes) {
+Digest DigestOf(absl::string_view bytes) { return DigestOf(absl::MakeConstSpan(&bytes, 1)); }
+
+Digest DigestOf(absl::Span<const absl::string_view> pieces) {
   static thread_local Hasher hasher;
-  hasher.Update(bytes);
+  for (const absl::string_view piece : pieces) hasher.Update(piece);
   return hasher.Finish();
 }
 

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 
 namespace rally::blob {
 
@@ -50,6 +51,8 @@ absl::StatusOr<Digest> MakeDigest(absl::string_view hash, int64_t size_bytes);
 absl::StatusOr<Digest> ParseDigest(absl::string_view text);
 
 Digest DigestOf(absl::string_view bytes);
+// Of bytes that lie in pieces.
+Digest DigestOf(absl::Span<const absl::string_view> pieces);
 
 // The blob without bytes, which every store has always.
 const Digest& EmptyBlobDigest();

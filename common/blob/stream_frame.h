@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "common/blob/received_bytes.h"
+#include "google/bytestream/bytestream.pb.h"
 #include "grpcpp/support/byte_buffer.h"
 
 namespace rally::blob {
@@ -17,8 +19,7 @@ namespace rally::blob {
 constexpr size_t kStreamFrameBytes = 1024 * 1024 - 4096;
 
 // A message of a ByteStream as it came, a WriteRequest or a ReadResponse (whose only field is the
-// data), read by hand, so that a blob's bytes are hashed and written from where gRPC received
-// them. Frames on their way out are BatchMessages.
+// data), whose bytes stay where gRPC received them. Frames on their way out are BatchMessages.
 // Ownership: shares the message's memory with gRPC. Threads: not thread-safe. Blocking: never.
 class StreamFrame {
  public:
@@ -29,22 +30,19 @@ class StreamFrame {
   // Takes the message, and leaves an empty one. InvalidArgument when it's neither of these.
   absl::Status Parse(grpc::ByteBuffer* message);
 
-  const std::string& resource_name() const { return resource_name_; }
-  int64_t write_offset() const { return write_offset_; }
-  bool finish_write() const { return finish_write_; }
+  const std::string& resource_name() const { return fields_.resource_name(); }
+  int64_t write_offset() const { return fields_.write_offset(); }
+  bool finish_write() const { return fields_.finish_write(); }
   // In order; valid until the next Parse.
-  const std::vector<absl::string_view>& pieces() const { return pieces_; }
-  int64_t data_bytes() const { return data_bytes_; }
+  Pieces pieces() const { return pieces_; }
+  int64_t data_bytes() const { return SizeOf(pieces_); }
 
  private:
-  bool ParseFields();
+  bool TakeOutData(std::string* rest);
 
   grpc::ByteBuffer message_;
-  std::string resource_name_;
-  int64_t write_offset_ = 0;
-  bool finish_write_ = false;
+  google::bytestream::WriteRequest fields_;  // All but the data.
   std::vector<absl::string_view> pieces_;
-  int64_t data_bytes_ = 0;
 };
 
 }  // namespace rally::blob

@@ -1,19 +1,24 @@
 #include "controller/blob/cas_service.h"
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/blob/batch_message.h"
 #include "common/blob/digest_proto.h"
 #include "common/blob/instance_name.h"
+#include "common/blob/received_bytes.h"
+#include "common/rpc/status.h"
 #include "controller/blob/digest_function.h"
 #include "controller/blob/run_on_disk.h"
 #include "controller/blob/tree_stream.h"
 #include "controller/blob/zstd_codec.h"
+#include "google/protobuf/arena.h"
 
 namespace rally::cas {
 namespace {
@@ -28,12 +33,11 @@ void SetStatus(const absl::Status& status, google::rpc::Status* proto) {
   if (!status.ok()) proto->set_message(std::string(status.message()));
 }
 
-// Sizes are claims of the client; a negative or huge one must not wrap the sum.
-template <typename Items, typename SizeOf>
-absl::Status CheckBatch(const Items& items, const SizeOf& size_of) {
+// Of `count` blobs. Sizes are claims of the client; a negative or huge one must not wrap the sum.
+absl::Status CheckBatch(int count, const std::function<int64_t(int)>& size_of) {
   int64_t sum = 0;
-  for (const auto& item : items) {
-    const int64_t size = size_of(item);
+  for (int i = 0; i < count; ++i) {
+    const int64_t size = size_of(i);
     if (size < 0) continue;  // Answered for this blob alone.
     if (size > CasService::kMaxBatchBytes - sum) {
       return absl::InvalidArgumentError(
@@ -45,24 +49,25 @@ absl::Status CheckBatch(const Items& items, const SizeOf& size_of) {
   return absl::OkStatus();
 }
 
+// A request of BatchUpdateBlobs without its blobs' bytes.
+using Update = reapi::BatchUpdateBlobsRequest::Request;
+
 // What a blob takes of the batch: what it is, also while it is compressed.
-int64_t SizeInBatch(const reapi::BatchUpdateBlobsRequest::Request& request) {
-  const auto sent = static_cast<int64_t>(request.data().size());
-  if (request.compressor() == reapi::Compressor::IDENTITY) return sent;
-  return std::max(sent, request.digest().size_bytes());
+int64_t SizeInBatch(const Update& update, blob::Pieces data) {
+  const int64_t sent = blob::SizeOf(data);
+  if (update.compressor() == reapi::Compressor::IDENTITY) return sent;
+  return std::max(sent, update.digest().size_bytes());
 }
 
-absl::Status Store(DiskStore& store, const reapi::BatchUpdateBlobsRequest::Request& request) {
-  absl::StatusOr<blob::Digest> digest = blob::FromProto(request.digest());
+absl::Status Store(DiskStore& store, const Update& update, blob::Pieces data) {
+  absl::StatusOr<blob::Digest> digest = blob::FromProto(update.digest());
   if (!digest.ok()) return digest.status();
-  if (request.compressor() == reapi::Compressor::IDENTITY) {
-    return store.WriteAll(*digest, request.data());
-  }
-  if (request.compressor() != reapi::Compressor::ZSTD) {
+  if (update.compressor() == reapi::Compressor::IDENTITY) return store.WriteAll(*digest, data);
+  if (update.compressor() != reapi::Compressor::ZSTD) {
     return absl::InvalidArgumentError(
-        absl::StrCat("compressor ", request.compressor(), " is not supported; use zstd or none"));
+        absl::StrCat("compressor ", update.compressor(), " is not supported; use zstd or none"));
   }
-  absl::StatusOr<std::string> bytes = ZstdDecode(request.data(), digest->size_bytes);
+  absl::StatusOr<std::string> bytes = ZstdDecode(absl::StrJoin(data, ""), digest->size_bytes);
   if (!bytes.ok()) {
     return absl::Status(bytes.status().code(),
                         absl::StrCat("blob ", digest->ToString(), ": ", bytes.status().message()));
@@ -166,21 +171,34 @@ grpc::ServerUnaryReactor* CasService::FindMissingBlobs(
   });
 }
 
-grpc::ServerUnaryReactor* CasService::BatchUpdateBlobs(
-    grpc::CallbackServerContext* context, const reapi::BatchUpdateBlobsRequest* request,
-    reapi::BatchUpdateBlobsResponse* response) {
-  return RunOnDisk(threads_, context, [this, request, response]() -> absl::Status {
+grpc::ServerUnaryReactor* CasService::BatchUpdateBlobs(grpc::CallbackServerContext* context,
+                                                       const grpc::ByteBuffer* request_bytes,
+                                                       grpc::ByteBuffer* response_bytes) {
+  return RunOnDisk(threads_, context, [this, request_bytes, response_bytes]() -> absl::Status {
+    google::protobuf::Arena arena;
+    auto& request = *google::protobuf::Arena::CreateMessage<reapi::BatchUpdateBlobsRequest>(&arena);
+    grpc::ByteBuffer bytes = *request_bytes;
+    blob::ReceivedBatch batch;
     absl::Status valid =
-        CheckCall(*request, request->instance_name(), DigestFunctionField::kBatchUpdateBlobs);
+        batch.Parse(&bytes, reapi::BatchUpdateBlobsRequest::kRequestsFieldNumber,
+                    reapi::BatchUpdateBlobsRequest::Request::kDataFieldNumber, &request);
     if (!valid.ok()) return valid;
-    absl::Status fits = CheckBatch(request->requests(), SizeInBatch);
+    valid = CheckCall(request, request.instance_name(), DigestFunctionField::kBatchUpdateBlobs);
+    if (!valid.ok()) return valid;
+    absl::Status fits = CheckBatch(request.requests_size(), [&](int i) {
+      return SizeInBatch(request.requests(i), batch.Data(i));
+    });
     if (!fits.ok()) return fits;
-    for (const auto& part : request->requests()) {
-      auto* const answer = response->add_responses();
-      *answer->mutable_digest() = part.digest();
-      SetStatus(Store(*store_, part), answer->mutable_status());
+    auto& response =
+        *google::protobuf::Arena::CreateMessage<reapi::BatchUpdateBlobsResponse>(&arena);
+    for (int i = 0; i < request.requests_size(); ++i) {
+      auto* const answer = response.add_responses();
+      *answer->mutable_digest() = request.requests(i).digest();
+      SetStatus(Store(*store_, request.requests(i), batch.Data(i)), answer->mutable_status());
     }
-    return absl::OkStatus();
+    bool own_buffer;
+    return rpc::FromGrpc(grpc::SerializationTraits<reapi::BatchUpdateBlobsResponse>::Serialize(
+        response, response_bytes, &own_buffer));
   });
 }
 
@@ -199,7 +217,7 @@ grpc::ServerUnaryReactor* CasService::BatchReadBlobs(grpc::CallbackServerContext
         CheckCall(request, request.instance_name(), DigestFunctionField::kBatchReadBlobs);
     if (!valid.ok()) return valid;
     absl::Status fits =
-        CheckBatch(request.digests(), [](const auto& digest) { return digest.size_bytes(); });
+        CheckBatch(request.digests_size(), [&](int i) { return request.digests(i).size_bytes(); });
     if (!fits.ok()) return fits;
     const auto append = AcceptsZstd(request) ? AppendCompressedBlob : AppendBlob;
     blob::BatchMessage message;

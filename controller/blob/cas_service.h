@@ -15,7 +15,7 @@ namespace rally::cas {
 // Which of the methods gRPC gives as messages, and which as bytes.
 using ContentAddressableStorage = build::bazel::remote::execution::v2::ContentAddressableStorage;
 using CasServiceMethods = ContentAddressableStorage::WithCallbackMethod_FindMissingBlobs<
-    ContentAddressableStorage::WithCallbackMethod_BatchUpdateBlobs<
+    ContentAddressableStorage::WithRawCallbackMethod_BatchUpdateBlobs<
         ContentAddressableStorage::WithRawCallbackMethod_BatchReadBlobs<
             ContentAddressableStorage::WithCallbackMethod_GetTree<
                 ContentAddressableStorage::Service>>>>;
@@ -25,7 +25,7 @@ using CasServiceMethods = ContentAddressableStorage::WithCallbackMethod_FindMiss
 // threads must outlive it, and it the server. Threads: as gRPC calls it; disk work happens on
 // `threads`, and when these have too much of it calls end as UNAVAILABLE.
 //
-// Answers with blobs in them go to gRPC as bytes, not as messages, which would copy the blobs.
+// Messages with blobs in them come from gRPC and go to it as bytes: protobuf would copy the blobs.
 class CasService : public CasServiceMethods {
  public:
   // What a batch's blobs may have together. A server that registers this service has to accept
@@ -40,10 +40,9 @@ class CasService : public CasServiceMethods {
       grpc::CallbackServerContext* context,
       const build::bazel::remote::execution::v2::FindMissingBlobsRequest* request,
       build::bazel::remote::execution::v2::FindMissingBlobsResponse* response) override;
-  grpc::ServerUnaryReactor* BatchUpdateBlobs(
-      grpc::CallbackServerContext* context,
-      const build::bazel::remote::execution::v2::BatchUpdateBlobsRequest* request,
-      build::bazel::remote::execution::v2::BatchUpdateBlobsResponse* response) override;
+  grpc::ServerUnaryReactor* BatchUpdateBlobs(grpc::CallbackServerContext* context,
+                                             const grpc::ByteBuffer* request,
+                                             grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* BatchReadBlobs(grpc::CallbackServerContext* context,
                                            const grpc::ByteBuffer* request,
                                            grpc::ByteBuffer* response) override;

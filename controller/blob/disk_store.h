@@ -86,7 +86,7 @@ class DiskStore {
     friend class DiskStore;
     Writer(DiskStore* store, blob::Digest digest, BlobFiles::Unfinished file, DiskUse reserved);
     // All at once, of bytes whose hash was checked just now.
-    absl::Status CommitVerified(absl::string_view bytes);
+    absl::Status CommitVerified(absl::Span<const absl::string_view> pieces);
 
     DiskStore* const store_;
     const blob::Digest digest_;
@@ -133,6 +133,7 @@ class DiskStore {
   // The same to `to(size)`, which is asked for once the file was found to have that size.
   absl::Status ReadAll(const blob::Digest& digest, const std::function<char*(size_t)>& to);
   absl::Status WriteAll(const blob::Digest& digest, absl::string_view bytes);
+  absl::Status WriteAll(const blob::Digest& digest, absl::Span<const absl::string_view> pieces);
 
   // Makes all that was committed before survive a power loss. Call it before acknowledging
   // anything that refers to blobs; one call for many blobs. Costs nothing when nothing was

@@ -99,9 +99,12 @@ absl::Status DiskStore::Writer::Commit() {
                     absl::StrCat("storing blob ", digest_.ToString()));
 }
 
-absl::Status DiskStore::Writer::CommitVerified(absl::string_view bytes) {
+absl::Status DiskStore::Writer::CommitVerified(absl::Span<const absl::string_view> pieces) {
   if (file_.fd < 0) return absl::OkStatus();
-  absl::Status status = blob::WriteAll(file_.fd, bytes);
+  absl::Status status;
+  for (auto piece = pieces.begin(); status.ok() && piece != pieces.end(); ++piece) {
+    status = blob::WriteAll(file_.fd, *piece);
+  }
   if (status.ok()) status = store_->Link(digest_, file_);
   return AddContext(status, absl::StrCat("storing blob ", digest_.ToString()));
 }
@@ -232,8 +235,12 @@ absl::StatusOr<std::string> DiskStore::ReadAll(const Digest& digest) {
 }
 
 absl::Status DiskStore::WriteAll(const Digest& digest, absl::string_view bytes) {
+  return WriteAll(digest, absl::MakeConstSpan(&bytes, 1));
+}
+
+absl::Status DiskStore::WriteAll(const Digest& digest, absl::Span<const absl::string_view> pieces) {
   // Checked before the room: what is wrong needs none.
-  const Digest actual = blob::DigestOf(bytes);
+  const Digest actual = blob::DigestOf(pieces);
   if (actual != digest) {
     absl::Status valid = blob::MakeDigest(digest.hash, digest.size_bytes).status();
     if (!valid.ok()) return valid;
@@ -243,7 +250,7 @@ absl::Status DiskStore::WriteAll(const Digest& digest, absl::string_view bytes) 
   if (Contains(digest)) return absl::OkStatus();
   auto writer = NewWriter(digest);
   if (!writer.ok()) return writer.status();
-  return (*writer)->CommitVerified(bytes);
+  return (*writer)->CommitVerified(pieces);
 }
 
 }  // namespace rally::cas
