@@ -10,6 +10,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
@@ -26,7 +27,8 @@ namespace {
 // What a batch's message needs beside the bytes of one blob: digest, status, tags.
 constexpr int64_t kOverheadPerBlobBytes = 150;
 constexpr size_t kBlobsPerBatch = 4'000;
-// Fewer aren't worth calls of their own; more are shared out, so that the store's cores share them.
+// Fewer aren't worth calls of their own; more are shared out, so that the store's cores share them,
+// unless other callers keep these busy.
 constexpr size_t kBlobsWorthACall = 50;
 // A size in a message from elsewhere is a claim until that many bytes came.
 constexpr int64_t kLargestReserveBytes = 16 * 1024 * 1024;
@@ -48,10 +50,11 @@ struct Plan {
   size_t size() const { return batches.size() + streams.size(); }
 };
 
-Plan MakePlan(absl::Span<const Digest> digests, int64_t batch_limit,
+// `callers` is how many share the streams.
+Plan MakePlan(absl::Span<const Digest> digests, int64_t batch_limit, int callers,
               const CasClient::Options& options) {
   const int64_t max_batched_blob = options.max_batched_blob_bytes;
-  const size_t most_blobs = std::clamp(digests.size() / std::max(options.max_streams, 1),
+  const size_t most_blobs = std::clamp(digests.size() / std::max(options.max_streams / callers, 1),
                                        kBlobsWorthACall, kBlobsPerBatch);
   const int64_t largest = std::min(max_batched_blob, batch_limit - kOverheadPerBlobBytes);
   Plan plan;
@@ -157,7 +160,9 @@ absl::Status CasClient::Upload(std::vector<BlobUpload> uploads) {
   if (digests.empty()) return absl::OkStatus();
   const absl::StatusOr<int64_t> batch_limit = calls_->BatchLimit();
   if (!batch_limit.ok()) return batch_limit.status();
-  const Plan plan = MakePlan(digests, *batch_limit, calls_->options());
+  const int callers = ++callers_;
+  const absl::Cleanup left = [this] { --callers_; };
+  const Plan plan = MakePlan(digests, *batch_limit, callers, calls_->options());
 
   const auto send_batch = [&](const std::vector<size_t>& indices) -> absl::Status {
     std::vector<Digest> batch;
@@ -203,7 +208,9 @@ absl::StatusOr<std::vector<std::string>> CasClient::Read(absl::Span<const Digest
   if (!wanted.empty()) {
     const absl::StatusOr<int64_t> batch_limit = calls_->BatchLimit();
     if (!batch_limit.ok()) return batch_limit.status();
-    const Plan plan = MakePlan(wanted, *batch_limit, calls_->options());
+    const int callers = ++callers_;
+    const absl::Cleanup left = [this] { --callers_; };
+    const Plan plan = MakePlan(wanted, *batch_limit, callers, calls_->options());
     const auto read_batch = [&](const std::vector<size_t>& indices) -> absl::Status {
       std::vector<Digest> batch;
       for (size_t i : indices) batch.push_back(wanted[i]);

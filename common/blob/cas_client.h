@@ -1,6 +1,7 @@
 #ifndef RALLY_COMMON_BLOB_CAS_CLIENT_H_
 #define RALLY_COMMON_BLOB_CAS_CLIENT_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -64,6 +65,7 @@ class CasClient : public BlobStore {
  private:
   class Calls;  // cas_calls.h
   std::unique_ptr<Calls> calls_;
+  std::atomic<int> callers_{0};  // Uploads and Reads that run now.
 };
 
 }  // namespace rally::blob
