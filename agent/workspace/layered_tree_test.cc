@@ -100,6 +100,27 @@ TEST_F(LayeredTreeTest, WhatIsOfAnotherKindTakesThePlace) {
   ExpectShown(back);
 }
 
+TEST_F(LayeredTreeTest, WhatMovedIsReadWhereItIsKnown) {
+  const blob::Digest changed = Change("mv a/deep c/moved; cp -a b c/copy");
+  const int64_t reads_before = remote_.read_blobs();
+  ASSERT_EQ(store_->EnsureTree(changed, Soon()), absl::OkStatus());
+  // The root, a, and c.
+  EXPECT_EQ(remote_.read_blobs() - reads_before, 3);
+  EXPECT_EQ(LastLayer().size(), 22);
+  ExpectShown(changed);
+}
+
+TEST_F(LayeredTreeTest, WhatIsKnownIsReadForATreeThatStandsAlone) {
+  const blob::Digest changed =
+      Change("rm -r b link c; for i in {1..20}; do echo $i.. > a/$i; done");
+  const int64_t reads_before = remote_.read_blobs();
+  ASSERT_EQ(store_->EnsureTree(changed, Soon()), absl::OkStatus());
+  // The root, a, and its files.
+  EXPECT_EQ(remote_.read_blobs() - reads_before, 22);
+  EXPECT_EQ(LastLayer().size(), 21);
+  ExpectShown(changed);
+}
+
 TEST_F(LayeredTreeTest, ManyLayersBecomeOneAndARestartKeepsThem) {
   std::vector<blob::Digest> roots;
   for (int i = 0; i < 8; ++i) {

@@ -44,22 +44,18 @@ class Distance {
   void Add(const Digest& wanted, const std::optional<Digest>& base) {
     if (base == wanted || IsTooFar()) return;
     ++count_;
-    auto below = std::make_shared<const Directory>();
-    if (base.has_value()) {
-      auto read = reader_.Read(*base);
-      if (!read.ok()) {
-        count_ = limit_ + 1;
-        return;
-      }
-      below = *std::move(read);
+    const auto above = ReadWanted(wanted);
+    const auto below = base.has_value() ? reader_.Read(*base) : std::make_shared<const Directory>();
+    if (!above.ok() || !below.ok()) {
+      count_ = limit_ + 1;
+      return;
     }
-    const Directory& directory = *tree_.directories.at(wanted);
     const auto count_if_different = [this](const auto* a, const auto* b) {
       if (a == nullptr || b == nullptr || !IsSame(*a, *b)) ++count_;
     };
-    VisitPairs(directory.files(), below->files(), count_if_different);
-    VisitPairs(directory.symlinks(), below->symlinks(), count_if_different);
-    VisitPairs(directory.directories(), below->directories(),
+    VisitPairs((*above)->files(), (*below)->files(), count_if_different);
+    VisitPairs((*above)->symlinks(), (*below)->symlinks(), count_if_different);
+    VisitPairs((*above)->directories(), (*below)->directories(),
                [this](const DirectoryNode* a, const DirectoryNode* b) {
                  if (a == nullptr) {
                    ++count_;
@@ -72,6 +68,12 @@ class Distance {
   }
 
  private:
+  absl::StatusOr<std::shared_ptr<const Directory>> ReadWanted(const Digest& wanted) {
+    const auto loaded = tree_.directories.find(wanted);
+    if (loaded != tree_.directories.end()) return loaded->second;
+    return reader_.Read(wanted);
+  }
+
   const blob::LoadedTree& tree_;
   blob::DirectoryReader& reader_;
   const int64_t limit_;

@@ -12,7 +12,8 @@ namespace rally::workspace {
 
 // The tree among `candidates` on which the fewest entries have to be changed to get `root`, the
 // first of equals; none if for each it would be more than half of what `root` has. `tree` is
-// `root`, loaded; `reader` knows the candidates, and one that it can't read isn't chosen.
+// `root`, loaded; `reader` knows what was left out of it, and the candidates, of which one that
+// can't be read isn't chosen.
 // Time grows with what differs, at most with the size of `root`, for each candidate.
 std::optional<blob::Digest> NearestTree(const blob::LoadedTree& tree, const blob::Digest& root,
                                         absl::Span<const blob::Digest> candidates,

@@ -96,7 +96,7 @@ absl::StatusOr<TreeCatalog::HeldTree> TreeCache::Ensure(const Digest& root, absl
 
 absl::Status TreeCache::Build(const Digest& root, bool whole, absl::Time deadline) {
   local_files_found_.WaitForNotificationWithTimeout(deadline - absl::Now());
-  const auto loaded = blob::LoadTree(*parts_.reader, root);
+  auto loaded = blob::LoadTree(*parts_.reader, root, {}, whole ? nullptr : &known_sizes_);
   if (!loaded.ok()) return loaded.status();
   std::optional<Digest> base;
   std::optional<TreeCatalog::HeldTree> below;
@@ -104,7 +104,12 @@ absl::Status TreeCache::Build(const Digest& root, bool whole, absl::Time deadlin
     base = NearestTree(*loaded, root, parts_.catalog->Recent(kCandidates), *parts_.reader);
     // It may have gone since.
     if (base.has_value()) below = parts_.catalog->Acquire(*base);
-    if (!below.has_value()) base.reset();
+    if (!below.has_value()) {
+      base.reset();
+      // All of it is needed now, and best in batches.
+      if (!loaded->whole) loaded = blob::LoadTree(*parts_.reader, root);
+      if (!loaded.ok()) return loaded.status();
+    }
   }
   const auto build = [&] {
     return BuildLayer(*loaded, root, base, below.has_value() ? below->tree : LocalTree(), deadline);

@@ -23,6 +23,7 @@
 #include "agent/workspace/tree_catalog.h"
 #include "common/blob/blob_key.h"
 #include "common/blob/directory_reader.h"
+#include "common/blob/known_sizes.h"
 #include "common/blob/tree.h"
 #include "common/file_descriptor.h"
 
@@ -95,6 +96,8 @@ class TreeCache {
   const Parts parts_;
   FileDescriptor layers_;
   absl::Notification local_files_found_;
+  // So that of a tree that resembles one that was here only what is new is looked at.
+  blob::KnownSizes known_sizes_;
 
   absl::Mutex mutex_;
   // Shared by the caller that does the work and those that wait for it.

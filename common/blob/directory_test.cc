@@ -228,6 +228,122 @@ TEST_F(TreeTest, LimitsAreExact) {
   EXPECT_EQ(LoadTree(reader_, Put(shortcut)).status().code(), absl::StatusCode::kResourceExhausted);
 }
 
+// A file of five bytes two levels down, of which the lower directory is known.
+class KnownSizesTest : public TreeTest {
+ protected:
+  void SetUp() override {
+    Directory below;
+    *below.add_files() = MakeFileNode("f", store_.Put("12345"), 0644, kTime);
+    directory_ = PutAround({Put(below)});
+    ASSERT_EQ(Load(directory_).status(), absl::OkStatus());
+  }
+
+  // A directory of these directories.
+  Digest PutAround(const std::vector<Digest>& directories) {
+    Directory around;
+    for (size_t i = 0; i < directories.size(); ++i) {
+      *around.add_directories() = MakeDirectoryNode("d" + std::to_string(i), directories[i]);
+    }
+    return Put(around);
+  }
+
+  absl::StatusOr<LoadedTree> Load(const Digest& root, const TreeLimits& limits = {}) {
+    return LoadTree(reader_, root, limits, &known_);
+  }
+
+  Digest directory_;
+  KnownSizes known_;
+};
+
+TEST_F(KnownSizesTest, WhatIsKnownIsCountedButNotRead) {
+  const Digest root = PutAround({directory_, directory_});
+  const int64_t reads = store_.read_blobs();
+  CachingDirectoryReader fresh(&store_);
+  const auto tree = LoadTree(fresh, root, {}, &known_);
+  ASSERT_EQ(tree.status(), absl::OkStatus());
+  EXPECT_EQ(store_.read_blobs() - reads, 1);
+  EXPECT_FALSE(tree->whole);
+  EXPECT_EQ(tree->directories.size(), 1);
+  EXPECT_EQ(tree->entries, 6);
+  EXPECT_EQ(tree->total_bytes, 10);
+  EXPECT_EQ(tree->depth, 3);
+  EXPECT_EQ(known_.Find(root)->entries, 6);
+
+  const auto whole = LoadTree(fresh, root);
+  ASSERT_EQ(whole.status(), absl::OkStatus());
+  EXPECT_TRUE(whole->whole);
+  EXPECT_EQ(whole->directories.size(), 3);
+  EXPECT_EQ(whole->entries, 6);
+}
+
+TEST_F(KnownSizesTest, LimitsAreExact) {
+  const Digest root = PutAround({directory_, directory_});
+  TreeLimits limits;
+  limits.max_depth = 3;
+  limits.max_entries = 6;
+  limits.max_total_bytes = 10;
+  for (int which = 0; which < 3; ++which) {
+    TreeLimits tight = limits;
+    if (which == 0) tight.max_depth = 2;
+    if (which == 1) tight.max_entries = 5;
+    if (which == 2) tight.max_total_bytes = 9;
+    EXPECT_EQ(Load(root, tight).status().code(), absl::StatusCode::kResourceExhausted) << which;
+  }
+  EXPECT_EQ(Load(root, limits).status(), absl::OkStatus());
+}
+
+TEST_F(KnownSizesTest, BombOfKnownPartsIsRefused) {
+  // Each level is small enough, and known, when the next one comes.
+  Digest digest = directory_;
+  absl::Status last;
+  for (int i = 0; i < 100 && last.ok(); ++i) {
+    digest = PutAround({digest, digest});
+    last = Load(digest).status();
+  }
+  EXPECT_EQ(last.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(known_.Find(digest), std::nullopt);
+
+  digest = directory_;
+  last = absl::OkStatus();
+  for (int i = 0; i < kMaxTreeDepth && last.ok(); ++i) {
+    digest = PutAround({digest});
+    last = Load(digest).status();
+  }
+  EXPECT_EQ(last.code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(KnownSizesTest, NothingIsKnownOfATreeThatWasRefused) {
+  Directory hostile;
+  *hostile.add_symlinks() = MakeSymlinkNode("..", "x");
+  const Digest bad = Put(hostile);
+  const Digest around = PutAround({bad, directory_});
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(Load(around).status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(Load(PutAround({around})).status().code(), absl::StatusCode::kInvalidArgument);
+  }
+  // Of the same hash, but no blob's name.
+  Digest resized = directory_;
+  ++resized.size_bytes;
+  EXPECT_EQ(Load(PutAround({resized})).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST(KnownSizesBoundTest, ForgetsAllWhenThereAreTooMany) {
+  const auto some = [](size_t count, const std::string& name) {
+    absl::flat_hash_map<Digest, TreeSize> sizes;
+    for (size_t i = 0; i < count; ++i) sizes[DigestOf(name + std::to_string(i))].height = 1;
+    return sizes;
+  };
+  KnownSizes known;
+  known.Add(some(KnownSizes::kMaxDirectories, "a"));
+  EXPECT_TRUE(known.Find(DigestOf("a0")).has_value());
+  known.Add(some(1, "b"));
+  EXPECT_FALSE(known.Find(DigestOf("a0")).has_value());
+  EXPECT_TRUE(known.Find(DigestOf("b0")).has_value());
+  known.Add(some(KnownSizes::kMaxDirectories + 1, "c"));
+  EXPECT_FALSE(known.Find(DigestOf("c0")).has_value());
+  EXPECT_TRUE(known.Find(DigestOf("b0")).has_value());
+}
+
 TEST_F(TreeTest, ListsWhatIsMissing) {
   Directory present, lost;
   const Digest file_there = store_.Put("there");

@@ -81,7 +81,7 @@ class Builder {
  private:
   struct PlacedDirectory {
     std::string path;  // Below the root, which is "".
-    const Directory* directory;
+    std::shared_ptr<const Directory> directory;
     // What is there already; never null.
     std::shared_ptr<const Directory> base;
   };
@@ -94,10 +94,15 @@ class Builder {
   };
   static constexpr uint32_t kNoPlace = std::numeric_limits<uint32_t>::max();
 
+  // Directories to make, and what is at their places.
+  using Children = std::vector<std::pair<const DirectoryNode*, std::optional<Digest>>>;
+
   // Preorder, so that parents come before children in directories_.
   absl::Status MakeDirectories(const Digest& digest, const std::optional<Digest>& base,
                                const std::string& path) {
-    const Directory& directory = *tree_.directories.at(digest);
+    absl::StatusOr<std::shared_ptr<const Directory>> wanted = ReadWanted(digest);
+    if (!wanted.ok()) return wanted.status();
+    const Directory& directory = **wanted;
     // The reader should have refused a bad one; what follows writes as root by its names.
     if (absl::Status valid = Validate(directory); !valid.ok()) {
       return absl::Status(valid.code(),
@@ -107,8 +112,8 @@ class Builder {
     absl::StatusOr<std::shared_ptr<const Directory>> below = std::make_shared<const Directory>();
     if (base.has_value()) below = reader_.Read(*base);
     if (!below.ok()) return below.status();
-    directories_.push_back({path, &directory, *below});
-    std::vector<std::pair<const DirectoryNode*, std::optional<Digest>>> children;
+    directories_.push_back({path, *wanted, *below});
+    Children children;
     {
       absl::StatusOr<FileDescriptor> fd = OpenBeneath(root_fd_, path, O_RDONLY | O_DIRECTORY);
       if (!fd.ok()) return fd.status();
@@ -131,6 +136,7 @@ class Builder {
       }
       if (absl::Status s = HideWhatWent(directories_[index], fd->get()); !s.ok()) return s;
     }
+    Prefetch(children);
     for (auto& [child, there] : children) {
       absl::Status s =
           MakeDirectories(DigestOfNode(*child), there,
@@ -138,6 +144,21 @@ class Builder {
       if (!s.ok()) return s;
     }
     return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::shared_ptr<const Directory>> ReadWanted(const Digest& digest) {
+    const auto loaded = tree_.directories.find(digest);
+    if (loaded != tree_.directories.end()) return loaded->second;
+    return reader_.Read(digest);
+  }
+
+  void Prefetch(const Children& children) {
+    std::vector<Digest> unloaded;
+    for (const auto& [child, there] : children) {
+      Digest digest = DigestOfNode(*child);
+      if (!tree_.directories.contains(digest)) unloaded.push_back(std::move(digest));
+    }
+    reader_.Prefetch(unloaded);
   }
 
   absl::Status HideWhatWent(const PlacedDirectory& placed, int directory_fd) {

@@ -54,9 +54,10 @@ absl::StatusOr<MaterialiseStats> Materialise(const Digest& root, DirectoryReader
                                              const std::string& name,
                                              const MaterialiseOptions& options = {});
 
-// The same for a tree that LoadTree has read, and checked against the limits. With a `base`, which
-// is another tree that `reader` knows, only what differs from it is written, as overlayfs wants a
-// layer above it: whatever has to go is a whiteout.
+// The same for a tree that LoadTree has read, and checked against the limits; what it left out
+// comes from `reader` when it is needed. With a `base`, which is another tree that `reader` knows,
+// only what differs from it is written, as overlayfs wants a layer above it: whatever has to go is
+// a whiteout.
 absl::StatusOr<MaterialiseStats> MaterialiseLoaded(const LoadedTree& tree, const Digest& root,
                                                    const std::optional<Digest>& base,
                                                    DirectoryReader& reader, BlobStore& store,

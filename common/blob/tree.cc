@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include "common/blob/tree_expansion.h"
@@ -25,8 +26,9 @@ class LevelWalk {
   // Decides about a directory that could not be read: OK goes on without it.
   using OnError = std::function<absl::Status(const Digest&, absl::Status)>;
 
-  LevelWalk(DirectoryReader& reader, const Digest& root, const TreeLimits& limits)
-      : reader_(reader), root_(root), limits_(limits) {}
+  LevelWalk(DirectoryReader& reader, const Digest& root, const TreeLimits& limits,
+            const KnownSizes* known = nullptr)
+      : reader_(reader), root_(root), limits_(limits), known_(known) {}
 
   absl::Status Run(const Filter& filter, const OnError& on_error, LoadedTree* tree) {
     absl::flat_hash_set<Digest> seen = {root_};
@@ -50,7 +52,8 @@ class LevelWalk {
         }
         for (const DirectoryNode& child : (*directory)->directories()) {
           Digest digest = DigestOfNode(child);
-          if (seen.insert(digest).second) next.push_back(std::move(digest));
+          if (!seen.insert(digest).second || IsKnown(digest)) continue;
+          next.push_back(std::move(digest));
         }
         tree->directories[level[i]] = *std::move(directory);
       }
@@ -60,7 +63,17 @@ class LevelWalk {
     return absl::OkStatus();
   }
 
+  // Directories that it didn't look into.
+  absl::flat_hash_map<Digest, TreeSize> TakeSkipped() { return std::move(skipped_); }
+
  private:
+  bool IsKnown(const Digest& digest) {
+    if (known_ == nullptr) return false;
+    const std::optional<TreeSize> size = known_->Find(digest);
+    if (size.has_value()) skipped_.emplace(digest, *size);
+    return size.has_value();
+  }
+
   void PrefetchFrom(const std::vector<Digest>& level, size_t begin) {
     if (begin < prefetched_until_) return;
     size_t end = begin;
@@ -75,10 +88,15 @@ class LevelWalk {
   DirectoryReader& reader_;
   const Digest& root_;
   const TreeLimits& limits_;
+  const KnownSizes* const known_;
+  absl::flat_hash_map<Digest, TreeSize> skipped_;
   size_t prefetched_until_ = 0;
 };
 
-absl::Status MeasureTree(const Digest& root, const TreeLimits& limits, LoadedTree* tree) {
+// Also adds to `known`, if that isn't null.
+absl::Status MeasureTree(const Digest& root, const TreeLimits& limits,
+                         absl::flat_hash_map<Digest, TreeSize> skipped, KnownSizes* known,
+                         LoadedTree* tree) {
   const auto own_size = [tree](const Digest& digest) {
     OwnSize<Digest> own;
     const auto found = tree->directories.find(digest);
@@ -94,12 +112,15 @@ absl::Status MeasureTree(const Digest& root, const TreeLimits& limits, LoadedTre
     }
     return own;
   };
-  TreeExpansion<Digest, decltype(own_size)> expansion(root, limits, own_size);
+  const bool whole = skipped.empty();
+  TreeExpansion<Digest, decltype(own_size)> expansion(root, limits, own_size, std::move(skipped));
   const auto size = expansion.Measure(root);
   if (!size.ok()) return size.status();
   tree->entries = size->entries;
   tree->total_bytes = size->total_bytes;
   tree->depth = size->height;
+  tree->whole = whole;
+  if (known != nullptr) known->Add(expansion.sizes());
   return absl::OkStatus();
 }
 
@@ -128,13 +149,13 @@ absl::flat_hash_set<BlobKey> DistinctFiles(const LoadedTree& tree) {
 }
 
 absl::StatusOr<LoadedTree> LoadTree(DirectoryReader& reader, const Digest& root,
-                                    const TreeLimits& limits) {
+                                    const TreeLimits& limits, KnownSizes* known) {
   LoadedTree tree;
-  absl::Status walked = LevelWalk(reader, root, limits)
-                            .Run([](std::vector<Digest>&) { return absl::OkStatus(); },
+  LevelWalk walk(reader, root, limits, known);
+  absl::Status status = walk.Run([](std::vector<Digest>&) { return absl::OkStatus(); },
                                  [](const Digest&, absl::Status status) { return status; }, &tree);
-  if (!walked.ok()) return walked;
-  if (absl::Status fits = MeasureTree(root, limits, &tree); !fits.ok()) return fits;
+  if (status.ok()) status = MeasureTree(root, limits, walk.TakeSkipped(), known, &tree);
+  if (!status.ok()) return status;
   return tree;
 }
 
@@ -160,7 +181,7 @@ absl::StatusOr<std::vector<Digest>> FindMissingInTree(BlobStore& store, Director
   };
   absl::Status walked = LevelWalk(reader, root, limits).Run(drop_missing, note_damaged, &tree);
   if (!walked.ok()) return walked;
-  if (absl::Status fits = MeasureTree(root, limits, &tree); !fits.ok()) return fits;
+  if (absl::Status fits = MeasureTree(root, limits, {}, nullptr, &tree); !fits.ok()) return fits;
   std::vector<Digest> files;
   for (const BlobKey& file : DistinctFiles(tree)) files.push_back(file.ToDigest());
   std::sort(files.begin(), files.end());  // So that two runs give the same list.

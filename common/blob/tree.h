@@ -12,6 +12,7 @@
 #include "common/blob/blob_store.h"
 #include "common/blob/digest.h"
 #include "common/blob/directory_reader.h"
+#include "common/blob/known_sizes.h"
 
 namespace rally::blob {
 
@@ -25,10 +26,12 @@ struct TreeLimits {
 // A whole tree's directories and what it amounts to. Entries and bytes count each path, so that a
 // small graph of shared directories that stands for a huge tree is seen as huge.
 struct LoadedTree {
+  // All of them, unless a size was known already.
   absl::flat_hash_map<Digest, std::shared_ptr<const Directory>> directories;
   int64_t entries = 0;  // Without the root.
   int64_t total_bytes = 0;
   int depth = 0;  // Components of the longest path.
+  bool whole = true;
 };
 
 // The contents of its files, each once.
@@ -36,8 +39,10 @@ absl::flat_hash_set<BlobKey> DistinctFiles(const LoadedTree& tree);
 
 // Reads a tree level by level, each level in batches. ResourceExhausted when a limit is exceeded,
 // before more is read than the limit allows.
+// With `known` it counts what is below a directory of known size without reading that, and adds the
+// sizes of the others.
 absl::StatusOr<LoadedTree> LoadTree(DirectoryReader& reader, const Digest& root,
-                                    const TreeLimits& limits = {});
+                                    const TreeLimits& limits = {}, KnownSizes* known = nullptr);
 
 // The digests of the tree, directories and files, that the store lacks, as far as the directories
 // that it has tell; empty means complete. Asks the store about directories, too, also when the

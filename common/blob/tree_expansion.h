@@ -41,17 +41,18 @@ struct OwnSize {
 template <typename Key, typename OwnSizeOf>
 class TreeExpansion {
  public:
-  struct Size {
-    int64_t entries = 0;  // without the root
-    int64_t total_bytes = 0;
-    int height = 0;  // components of the longest path
-  };
+  using Sizes = absl::flat_hash_map<Key, TreeSize>;
 
-  TreeExpansion(const Digest& root, const TreeLimits& limits, OwnSizeOf own_size_of)
-      : root_(root), limits_(limits), own_size_of_(std::move(own_size_of)) {}
+  // Into what is `known` already it doesn't look.
+  TreeExpansion(const Digest& root, const TreeLimits& limits, OwnSizeOf own_size_of,
+                Sizes known = {})
+      : root_(root),
+        limits_(limits),
+        own_size_of_(std::move(own_size_of)),
+        sizes_(std::move(known)) {}
 
-  absl::StatusOr<Size> Measure(const Key& root) {
-    absl::StatusOr<Size> size = MeasureAt(root, 0);
+  absl::StatusOr<TreeSize> Measure(const Key& root) {
+    absl::StatusOr<TreeSize> size = MeasureAt(root, 0);
     if (!size.ok()) return size;
     if (size->entries > limits_.max_entries) {
       return TreeTooLarge(root_, "entries", limits_.max_entries);
@@ -62,21 +63,24 @@ class TreeExpansion {
     return size;
   }
 
+  // Of all that was measured or known.
+  const Sizes& sizes() const { return sizes_; }
+
  private:
   // The recursion ends at the depth limit, since each call is one more component of a real path.
-  absl::StatusOr<Size> MeasureAt(const Key& key, int depth) {
+  absl::StatusOr<TreeSize> MeasureAt(const Key& key, int depth) {
     if (const auto known = sizes_.find(key); known != sizes_.end()) {
       if (depth + known->second.height > limits_.max_depth) return TooDeep();
       return known->second;
     }
     const OwnSize<Key> own = own_size_of_(key);
-    Size size;
+    TreeSize size;
     size.entries = own.entries;
     size.total_bytes = own.file_bytes;
     size.height = own.entries > 0 ? 1 : 0;
     if (depth + size.height > limits_.max_depth) return TooDeep();
     for (const Key& child : own.children) {
-      absl::StatusOr<Size> below = MeasureAt(child, depth + 1);
+      absl::StatusOr<TreeSize> below = MeasureAt(child, depth + 1);
       if (!below.ok()) return below;
       size.entries = SaturatingAdd(size.entries, below->entries);
       size.total_bytes = SaturatingAdd(size.total_bytes, below->total_bytes);
@@ -91,7 +95,7 @@ class TreeExpansion {
   const Digest& root_;
   const TreeLimits& limits_;
   const OwnSizeOf own_size_of_;
-  absl::flat_hash_map<Key, Size> sizes_;
+  Sizes sizes_;
 };
 
 }  // namespace rally::blob
