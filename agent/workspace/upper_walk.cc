@@ -30,18 +30,27 @@ constexpr size_t kMaxShownPathBytes = 200;
 
 std::string Printable(const std::string& path) { return absl::CEscape(path); }
 
-absl::StatusOr<std::vector<std::string>> ListNames(int directory, const std::string& path) {
-  const int fd = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  std::unique_ptr<DIR, int (*)(DIR*)> listing(fd < 0 ? nullptr : ::fdopendir(fd), &::closedir);
-  if (listing == nullptr) return WorkspaceErrno("listing", path);
-  std::vector<std::string> names;
-  errno = 0;
-  while (const dirent* entry = ::readdir(listing.get())) {
-    const absl::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
+struct ListedName {
+  std::string name;
+  unsigned char type;  // DT_UNKNOWN where the filesystem doesn't tell.
+};
+
+// Without a DIR, which would need a descriptor of its own.
+absl::StatusOr<std::vector<ListedName>> ListNames(int directory, const std::string& path) {
+  std::vector<ListedName> names;
+  alignas(dirent64) char buffer[16 << 10];
+  ssize_t length = ::lseek(directory, 0, SEEK_SET);
+  while (length >= 0 && (length = ::getdents64(directory, buffer, sizeof(buffer))) > 0) {
+    for (ssize_t offset = 0; offset < length;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(buffer + offset);
+      offset += entry->d_reclen;
+      const absl::string_view name = entry->d_name;
+      if (name != "." && name != "..") names.push_back({std::string(name), entry->d_type});
+    }
   }
-  if (errno != 0) return WorkspaceErrno("listing", path);
-  std::sort(names.begin(), names.end());
+  if (length < 0) return WorkspaceErrno("listing", path);
+  std::sort(names.begin(), names.end(),
+            [](const ListedName& a, const ListedName& b) { return a.name < b.name; });
   return names;
 }
 
@@ -125,18 +134,24 @@ class UpperWalk {
     auto names = ListNames(fd, path);
     if (!names.ok()) return names.status();
     entry.children.reserve(names->size());
-    for (std::string& name : *names) {
+    for (ListedName& listed : *names) {
       auto child = std::make_unique<UpperEntry>();
-      child->name = std::move(name);
-      const absl::Status status = ReadEntry(fd, JoinPath(path, child->name), depth, *child);
+      child->name = std::move(listed.name);
+      const absl::Status status =
+          ReadEntry(fd, listed.type, JoinPath(path, child->name), depth, *child);
       if (!status.ok()) return status;
       entry.children.push_back(std::move(child));
     }
     return absl::OkStatus();
   }
 
-  absl::Status ReadEntry(int parent, const std::string& path, int depth, UpperEntry& entry) {
-    FileDescriptor fd(::openat(parent, entry.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  absl::Status ReadEntry(int parent, unsigned char listed_type, const std::string& path, int depth,
+                         UpperEntry& entry) {
+    // What was listed as a file or a directory is opened to be read at once. Should something else
+    // have taken its place, that is seen below, and opening it neither waits nor follows.
+    const bool to_read = listed_type == DT_REG || listed_type == DT_DIR;
+    const int flags = to_read ? O_RDONLY | O_NONBLOCK | O_NOATIME : O_PATH;
+    FileDescriptor fd(::openat(parent, entry.name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC));
     struct stat stat;
     if (!fd.valid() || ::fstat(fd.get(), &stat) != 0) return WorkspaceErrno("opening", path);
     if (S_ISCHR(stat.st_mode) && stat.st_rdev == makedev(0, 0)) return absl::OkStatus();
@@ -162,10 +177,9 @@ class UpperWalk {
     }
     if (S_ISDIR(stat.st_mode)) {
       entry.kind = UpperEntry::Kind::kDirectory;
-      auto directory = Reopen(fd.get(), O_RDONLY | O_DIRECTORY);
-      if (!directory.ok()) return directory.status();
-      fd.Close();  // A deep tree shouldn't need two descriptors for each level.
-      return ReadDirectory(directory->get(), path, depth + 1, entry);
+      // In place of the first one: a deep tree shouldn't need two descriptors for each level.
+      if (absl::Status status = OpenToRead(to_read, fd); !status.ok()) return status;
+      return ReadDirectory(fd.get(), path, depth + 1, entry);
     }
     if (S_ISLNK(stat.st_mode)) {
       entry.kind = UpperEntry::Kind::kSymlink;
@@ -173,9 +187,8 @@ class UpperWalk {
       return ReadTarget(fd.get(), path, entry);
     }
     entry.kind = UpperEntry::Kind::kFile;
-    auto file = Reopen(fd.get(), O_RDONLY | O_NOATIME);
-    if (!file.ok()) return file.status();
-    auto attributes = ReadAttributes(file->get(), path);
+    if (absl::Status status = OpenToRead(to_read, fd); !status.ok()) return status;
+    auto attributes = ReadAttributes(fd.get(), path);
     if (!attributes.ok()) return attributes.status();
     if (attributes->metacopy) {
       return absl::FailedPreconditionError(
@@ -184,8 +197,15 @@ class UpperWalk {
                        "are never mounted with"));
     }
     NoteMetadata(stat, *attributes, path, entry);
-    hasher_.Add(*std::move(file), stat.st_size, Printable(path), &entry.digest);
+    hasher_.Add(std::move(fd), stat.st_size, Printable(path), &entry.digest);
     return absl::OkStatus();
+  }
+
+  static absl::Status OpenToRead(bool is_open, FileDescriptor& fd) {
+    if (is_open) return absl::OkStatus();
+    auto opened = Reopen(fd.get(), O_RDONLY | O_NOATIME);
+    if (opened.ok()) fd = *std::move(opened);
+    return opened.status();
   }
 
   absl::Status ReadTarget(int fd, const std::string& path, UpperEntry& entry) {
