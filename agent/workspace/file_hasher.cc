@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/blob/file_digest.h"
@@ -66,18 +67,20 @@ void FileHasher::Record(const absl::Status& status) {
 
 void FileHasher::Run() {
   while (true) {
-    Work work;
+    std::vector<Work> taken;
     {
       absl::MutexLock lock(&mutex_);
       const auto wanted = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-        return !queue_.empty() || finishing_;
+        return queue_.size() >= kFilesAtATime || finishing_;
       };
       mutex_.Await(absl::Condition(&wanted));
       if (queue_.empty()) return;
-      work = std::move(queue_.front());
-      queue_.pop_front();
+      while (taken.size() < kFilesAtATime && !queue_.empty()) {
+        taken.push_back(std::move(queue_.front()));
+        queue_.pop_front();
+      }
     }
-    Record(Hash(work));
+    for (const Work& work : taken) Record(Hash(work));
   }
 }
 

@@ -16,11 +16,13 @@
 namespace rally::workspace {
 
 // Hashes the files of one capture while its walk goes on. A few small files are hashed at once by
-// the caller; only more than that starts threads, at most one a core and eight.
+// the caller; only more than that starts threads, at most one a core and eight. They take several
+// files at a time, since waking a thread costs as much as hashing a small file.
 // Threads: used by one thread. Blocking: Add, while kMaxQueued files wait; Finish.
 class FileHasher {
  public:
   static constexpr size_t kMaxQueued = 64;
+  static constexpr size_t kFilesAtATime = 16;
 
   FileHasher() = default;
   ~FileHasher();
@@ -47,7 +49,7 @@ class FileHasher {
   void Run();
   void Join();
 
-  int64_t inline_bytes_left_ = 4 << 20;
+  int64_t inline_bytes_left_ = 512 << 10;
   std::vector<std::thread> threads_;
   absl::Mutex mutex_;
   std::deque<Work> queue_ ABSL_GUARDED_BY(mutex_);
