@@ -12,6 +12,9 @@ namespace {
 
 // What opening a file costs, counted in bytes hashed meanwhile.
 constexpr int64_t kBytesPerFile = 8 << 10;
+// What a thread takes at a time. Less than the longest queue has.
+constexpr int64_t kCostAtATime = 256 << 10;
+static_assert(kCostAtATime < kBytesPerFile * FileHasher::kMaxQueued);
 constexpr unsigned kMaxThreads = 8;
 
 }  // namespace
@@ -21,7 +24,7 @@ FileHasher::~FileHasher() { Join(); }
 void FileHasher::Add(FileDescriptor file, int64_t size_bytes, std::string path,
                      blob::Digest* digest) {
   Work work{std::move(file), size_bytes, std::move(path), digest};
-  const int64_t cost = size_bytes + kBytesPerFile;
+  const int64_t cost = CostOf(work);
   if (threads_.empty() && cost <= inline_bytes_left_) {
     inline_bytes_left_ -= cost;
     Record(Hash(work));
@@ -37,6 +40,7 @@ void FileHasher::Add(FileDescriptor file, int64_t size_bytes, std::string path,
   };
   mutex_.Await(absl::Condition(&has_room));
   queue_.push_back(std::move(work));
+  queued_cost_ += cost;
 }
 
 absl::Status FileHasher::Finish() {
@@ -44,6 +48,8 @@ absl::Status FileHasher::Finish() {
   absl::MutexLock lock(&mutex_);
   return first_error_;
 }
+
+int64_t FileHasher::CostOf(const Work& work) { return work.size_bytes + kBytesPerFile; }
 
 absl::Status FileHasher::Hash(const Work& work) {
   auto digest = blob::DigestOfFile(work.file.get());
@@ -71,13 +77,14 @@ void FileHasher::Run() {
     {
       absl::MutexLock lock(&mutex_);
       const auto wanted = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-        return queue_.size() >= kFilesAtATime || finishing_;
+        return queued_cost_ >= kCostAtATime || finishing_;
       };
       mutex_.Await(absl::Condition(&wanted));
       if (queue_.empty()) return;
-      while (taken.size() < kFilesAtATime && !queue_.empty()) {
+      for (int64_t cost = 0; cost < kCostAtATime && !queue_.empty(); cost += CostOf(taken.back())) {
         taken.push_back(std::move(queue_.front()));
         queue_.pop_front();
+        queued_cost_ -= CostOf(taken.back());
       }
     }
     for (const Work& work : taken) Record(Hash(work));

@@ -16,13 +16,12 @@
 namespace rally::workspace {
 
 // Hashes the files of one capture while its walk goes on. A few small files are hashed at once by
-// the caller; only more than that starts threads, at most one a core and eight. They take several
-// files at a time, since waking a thread costs as much as hashing a small file.
+// the caller; only more than that starts threads, at most one a core and eight. They take small
+// files several at a time, since waking a thread costs as much as hashing one.
 // Threads: used by one thread. Blocking: Add, while kMaxQueued files wait; Finish.
 class FileHasher {
  public:
   static constexpr size_t kMaxQueued = 64;
-  static constexpr size_t kFilesAtATime = 16;
 
   FileHasher() = default;
   ~FileHasher();
@@ -44,6 +43,7 @@ class FileHasher {
     blob::Digest* digest = nullptr;
   };
 
+  static int64_t CostOf(const Work& work);
   static absl::Status Hash(const Work& work);
   void Record(const absl::Status& status);
   void Run();
@@ -53,6 +53,7 @@ class FileHasher {
   std::vector<std::thread> threads_;
   absl::Mutex mutex_;
   std::deque<Work> queue_ ABSL_GUARDED_BY(mutex_);
+  int64_t queued_cost_ ABSL_GUARDED_BY(mutex_) = 0;
   bool finishing_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status first_error_ ABSL_GUARDED_BY(mutex_);
 };
