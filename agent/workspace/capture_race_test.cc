@@ -13,6 +13,7 @@
 
 #include "agent/workspace/delta_capture.h"
 #include "agent/workspace/delta_upload.h"
+#include "agent/workspace/upper_walk.h"
 #include "agent/workspace/workspace_fixture.h"
 #include "common/blob/blob_key.h"
 #include "common/blob/capture_directory.h"
@@ -75,14 +76,17 @@ TEST_F(CaptureRaceTest, NothingFromOutsideGetsIntoADelta) {
   int captured = 0;
   for (int i = 0; i < kCaptures; ++i) {
     FileDescriptor upper(::open(directory_.Below("upper").c_str(), O_RDONLY | O_DIRECTORY));
-    const auto delta = CaptureDelta(upper.get(), blob::EmptyTreeDigest(), reader_);
-    if (!delta.ok()) continue;  // It may fail: something went away.
+    auto contents = ReadUpper(upper.get());
+    if (!contents.ok()) continue;  // It may fail: something went away.
+    // Reads the files again.
+    DeltaUpload upload(upper.get(), contents->files, store_);
+    const auto delta = CaptureDelta(*contents, blob::EmptyTreeDigest(), reader_);
+    ASSERT_TRUE(delta.ok()) << delta.status();
     ++captured;
-    for (const auto& [content, path] : delta->files) {
+    for (const auto& [content, path] : contents->files) {
       ASSERT_NE(content.ToDigest(), secret) << path;
     }
-    // Reads the files again.
-    UploadDelta(upper.get(), *delta, store_).status().IgnoreError();
+    upload.Finish(delta->directories).status().IgnoreError();
   }
   StopSwapping();
   EXPECT_FALSE(HasSecret());

@@ -139,7 +139,6 @@ class DeltaBuilder {
         return true;
       }
       blob::FillFileNode(entry.name, entry.digest, entry.mode, entry.mtime, added.add_files());
-      result_.files.emplace_back(blob::BlobKey::Of(entry.digest), path);
       return false;
     }
     if (entry.kind == UpperEntry::Kind::kSymlink) {
@@ -233,15 +232,14 @@ class DeltaBuilder {
 
 }  // namespace
 
-absl::StatusOr<CapturedDelta> CaptureDelta(int upper, const Digest& base,
+absl::StatusOr<CapturedDelta> CaptureDelta(UpperContents& upper, const Digest& base,
                                            blob::DirectoryReader& reader,
                                            const blob::TreeLimits& limits) {
-  auto found = ReadUpper(upper, limits);
-  if (!found.ok()) return found.status();
   CapturedDelta result;
-  result.differences = std::move(found->differences);
-  result.warnings = std::move(found->warnings);
-  const absl::Status built = DeltaBuilder(reader, limits, result).Run(base, *found->root);
+  result.differences = std::move(upper.differences);
+  result.warnings = std::move(upper.warnings);
+  const std::unique_ptr<UpperEntry> root = std::move(upper.root);
+  const absl::Status built = DeltaBuilder(reader, limits, result).Run(base, *root);
   if (!built.ok()) return built;
   return result;
 }

@@ -48,8 +48,14 @@ class DeltaCaptureTest : public testing::Test {
     EXPECT_EQ(::mknod(directory_.Below("upper/" + path).c_str(), S_IFCHR, makedev(0, 0)), 0);
   }
   absl::StatusOr<CapturedDelta> Capture(const blob::TreeLimits& limits = {}) {
+    return CaptureOver(base_, limits);
+  }
+  absl::StatusOr<CapturedDelta> CaptureOver(const blob::Digest& base,
+                                            const blob::TreeLimits& limits = {}) {
     FileDescriptor upper(::open(directory_.Below("upper").c_str(), O_RDONLY | O_DIRECTORY));
-    return CaptureDelta(upper.get(), base_, reader_, limits);
+    auto contents = ReadUpper(upper.get(), limits);
+    if (!contents.ok()) return contents.status();
+    return CaptureDelta(*contents, base, reader_, limits);
   }
   // What the tree would be if somebody had changed a copy of the base.
   blob::Digest Expected(const std::string& script) {
@@ -69,7 +75,6 @@ TEST_F(DeltaCaptureTest, NothingIsTheBase) {
   ASSERT_TRUE(delta.ok()) << delta.status();
   EXPECT_EQ(delta->root, base_);
   EXPECT_THAT(delta->directories, IsEmpty());
-  EXPECT_THAT(delta->files, IsEmpty());
 }
 
 TEST_F(DeltaCaptureTest, CopiedUpButUnchangedIsTheBase) {
@@ -80,13 +85,24 @@ TEST_F(DeltaCaptureTest, CopiedUpButUnchangedIsTheBase) {
   EXPECT_THAT(delta->directories, IsEmpty());
 }
 
-TEST_F(DeltaCaptureTest, OnlyChangedFilesAreListed) {
+TEST_F(DeltaCaptureTest, OnlyDirectoriesWithAChangeAreMade) {
   Upper("cp -a ../base/. .; echo new > d/e/two; touch -d 2020-02-03 d/e/two");
   const auto delta = Capture();
   ASSERT_TRUE(delta.ok()) << delta.status();
-  EXPECT_THAT(delta->files,
-              ElementsAre(Pair(blob::BlobKey::Of(blob::DigestOf("new\n")), "d/e/two")));
   EXPECT_EQ(delta->directories.size(), 3);
+}
+
+TEST_F(DeltaCaptureTest, AllFilesOfTheUpperAreListed) {
+  Upper("mkdir -p d/e; echo new > d/e/two; echo new > d/z; echo top > top; ln -s top link");
+  FileDescriptor upper(::open(directory_.Below("upper").c_str(), O_RDONLY | O_DIRECTORY));
+  auto contents = ReadUpper(upper.get());
+  ASSERT_TRUE(contents.ok()) << contents.status();
+  const auto is_new = blob::BlobKey::Of(blob::DigestOf("new\n"));
+  const auto all = ElementsAre(Pair(is_new, "d/e/two"), Pair(is_new, "d/z"),
+                               Pair(blob::BlobKey::Of(blob::DigestOf("top\n")), "top"));
+  EXPECT_THAT(contents->files, all);
+  ASSERT_EQ(CaptureDelta(*contents, base_, reader_).status(), absl::OkStatus());
+  EXPECT_THAT(contents->files, all);
 }
 
 TEST_F(DeltaCaptureTest, WhiteoutOfWhatTheBaseLacksIsNothing) {
@@ -167,8 +183,7 @@ TEST_F(DeltaCaptureTest, EntriesWithoutTimesKeepNone) {
   *bare.add_files() = blob::MakeFileNode("f", blob::DigestOf("f"), 0644, std::nullopt);
   const blob::Digest root = store_.Put(blob::Serialise(bare));
   Upper("printf f > f; printf new > g; touch -d 2020-02-03 g");
-  FileDescriptor upper(::open(directory_.Below("upper").c_str(), O_RDONLY | O_DIRECTORY));
-  const auto delta = CaptureDelta(upper.get(), root, reader_);
+  const auto delta = CaptureOver(root);
   ASSERT_TRUE(delta.ok()) << delta.status();
   blob::Directory built;
   ASSERT_TRUE(built.ParseFromString(delta->directories.at(delta->root)));

@@ -16,71 +16,65 @@ namespace {
 
 using ::rally::blob::BlobKey;
 using ::rally::blob::Digest;
-using Directories = decltype(CapturedDelta::directories);
 
 constexpr size_t kBlobsPerPortion = 10'000;
 constexpr int64_t kLargeFileBytes = 1024 * 1024;
 constexpr int64_t kDirectoryBytesAtOnce = 4 * 1024 * 1024;
 
-// Goes through a delta in portions, so that what a blob takes while it is asked about and sent,
+absl::Status NotAskedAbout() {
+  return absl::InternalError("the blob store misses a blob that it wasn't asked about");
+}
+
+// Adds to `sent_bytes`.
+absl::Status Send(blob::BlobStore& store, std::vector<blob::BlobUpload> uploads,
+                  int64_t* sent_bytes) {
+  if (uploads.empty()) return absl::OkStatus();
+  for (const blob::BlobUpload& upload : uploads) *sent_bytes += upload.digest.size_bytes;
+  return store.Upload(std::move(uploads));
+}
+
+// Goes through the files in portions, so that what a blob takes while it is asked about and sent,
 // many times what its entry takes, is needed for one portion only. A blob that occurs again in a
 // later one isn't missing by then.
-class DeltaUpload {
+class FilesUpload {
  public:
-  DeltaUpload(int upper, const CapturedDelta& delta, blob::BlobStore& store)
-      : upper_(upper),
-        delta_(delta),
-        store_(store),
-        next_file_(delta.files.begin()),
-        next_directory_(delta.directories.begin()) {}
+  FilesUpload(int upper, const CapturedFiles& files, blob::BlobStore& store)
+      : upper_(upper), files_(files), store_(store), next_(files.begin()) {}
 
   absl::StatusOr<int64_t> Run() {
-    while (next_file_ != delta_.files.end() || next_directory_ != delta_.directories.end()) {
+    while (next_ != files_.end()) {
       if (absl::Status status = SendPortion(); !status.ok()) return status;
     }
-    return uploaded_bytes_;
+    if (absl::Status status = Send(store_, std::move(large_files_), &sent_bytes_); !status.ok()) {
+      return status;
+    }
+    return sent_bytes_;
   }
 
  private:
   absl::Status SendPortion() {
     std::vector<Digest> wanted;
     absl::flat_hash_map<BlobKey, const std::string*> paths;
-    for (; wanted.size() < kBlobsPerPortion && next_file_ != delta_.files.end(); ++next_file_) {
-      const auto& [content, path] = *next_file_;
+    for (; wanted.size() < kBlobsPerPortion && next_ != files_.end(); ++next_) {
+      const auto& [content, path] = *next_;
       if (paths.emplace(content, &path).second) wanted.push_back(content.ToDigest());
-    }
-    for (; wanted.size() < kBlobsPerPortion && next_directory_ != delta_.directories.end();
-         ++next_directory_) {
-      wanted.push_back(next_directory_->first);
     }
     const auto missing = store_.FindMissing(wanted);
     if (!missing.ok()) return missing.status();
-    std::vector<blob::BlobUpload> files;
-    std::vector<const Directories::value_type*> directories;
+    std::vector<blob::BlobUpload> uploads;
     for (const Digest& digest : *missing) {
       const auto path = paths.find(BlobKey::Of(digest));
-      if (path == paths.end()) {
-        const auto directory = delta_.directories.find(digest);
-        if (directory == delta_.directories.end()) {
-          return absl::InternalError("the blob store misses a blob that it wasn't asked about");
-        }
-        directories.push_back(&*directory);
-        continue;
-      }
+      if (path == paths.end()) return NotAskedAbout();
       if (digest.size_bytes <= kLargeFileBytes) {
-        files.push_back(FileUpload(digest, *path->second));
+        uploads.push_back(UploadOf(digest, *path->second));
       } else if (large_contents_.insert(path->first).second) {
-        large_files_.push_back(FileUpload(digest, *path->second));
+        large_files_.push_back(UploadOf(digest, *path->second));
       }
     }
-    absl::Status status = Send(std::move(files));
-    if (status.ok() && next_file_ == delta_.files.end()) {
-      status = Send(std::exchange(large_files_, {}));
-    }
-    return status.ok() ? SendDirectories(directories) : status;
+    return Send(store_, std::move(uploads), &sent_bytes_);
   }
 
-  blob::BlobUpload FileUpload(const Digest& digest, const std::string& path) const {
+  blob::BlobUpload UploadOf(const Digest& digest, const std::string& path) const {
     return {digest, [upper = upper_, path = &path]() -> absl::StatusOr<int> {
               auto file = blob::OpenBeneath(upper, *path, O_RDONLY | O_NONBLOCK);
               if (!file.ok()) return file.status();
@@ -88,43 +82,70 @@ class DeltaUpload {
             }};
   }
 
-  // Each is in memory once more while it is sent.
-  absl::Status SendDirectories(const std::vector<const Directories::value_type*>& directories) {
-    std::vector<blob::BlobUpload> uploads;
-    int64_t bytes = 0;
-    for (const auto* directory : directories) {
-      if (bytes + directory->first.size_bytes > kDirectoryBytesAtOnce) {
-        absl::Status status = Send(std::exchange(uploads, {}));
-        if (!status.ok()) return status;
-        bytes = 0;
-      }
-      uploads.push_back({directory->first, directory->second});
-      bytes += directory->first.size_bytes;
-    }
-    return Send(std::move(uploads));
-  }
-
-  absl::Status Send(std::vector<blob::BlobUpload> uploads) {
-    if (uploads.empty()) return absl::OkStatus();
-    for (const blob::BlobUpload& upload : uploads) uploaded_bytes_ += upload.digest.size_bytes;
-    return store_.Upload(std::move(uploads));
-  }
-
   const int upper_;
-  const CapturedDelta& delta_;
+  const CapturedFiles& files_;
   blob::BlobStore& store_;
-  CapturedFiles::const_iterator next_file_;
-  Directories::const_iterator next_directory_;
+  CapturedFiles::const_iterator next_;
   // Sent together after the other files, so that none of them is waited for alone.
   std::vector<blob::BlobUpload> large_files_;
   absl::flat_hash_set<BlobKey> large_contents_;
-  int64_t uploaded_bytes_ = 0;
+  int64_t sent_bytes_ = 0;
 };
 
 }  // namespace
 
-absl::StatusOr<int64_t> UploadDelta(int upper, const CapturedDelta& delta, blob::BlobStore& store) {
-  return DeltaUpload(upper, delta, store).Run();
+DeltaUpload::DeltaUpload(int upper, const CapturedFiles& files, blob::BlobStore& store)
+    : store_(store) {
+  if (files.empty()) return;
+  files_thread_ = std::thread(
+      [this, upper, &files, &store] { uploaded_bytes_ = FilesUpload(upper, files, store).Run(); });
+}
+
+DeltaUpload::~DeltaUpload() { WaitForFiles().IgnoreError(); }
+
+absl::Status DeltaUpload::WaitForFiles() {
+  if (files_thread_.joinable()) files_thread_.join();
+  return uploaded_bytes_.status();
+}
+
+absl::StatusOr<int64_t> DeltaUpload::Finish(const Directories& directories) {
+  auto next = directories.begin();
+  while (next != directories.end()) {
+    absl::Status status = SendPortion(&next, directories.end());
+    if (!status.ok()) return status;
+  }
+  absl::Status status = WaitForFiles();
+  if (!status.ok()) return status;
+  return uploaded_bytes_;
+}
+
+// Asks while files may still be on their way.
+absl::Status DeltaUpload::SendPortion(Directories::const_iterator* next,
+                                      const Directories::const_iterator& end) {
+  absl::flat_hash_map<Digest, const std::string*> asked;
+  std::vector<Digest> wanted;
+  for (; wanted.size() < kBlobsPerPortion && *next != end; ++*next) {
+    wanted.push_back((*next)->first);
+    asked.emplace((*next)->first, &(*next)->second);
+  }
+  const auto missing = store_.FindMissing(wanted);
+  if (absl::Status status = WaitForFiles(); !status.ok()) return status;
+  if (!missing.ok()) return missing.status();
+  // Each is in memory once more while it is sent.
+  std::vector<blob::BlobUpload> uploads;
+  int64_t bytes = 0;
+  for (const Digest& digest : *missing) {
+    const auto message = asked.find(digest);
+    if (message == asked.end()) return NotAskedAbout();
+    if (bytes + digest.size_bytes > kDirectoryBytesAtOnce) {
+      absl::Status status = Send(store_, std::exchange(uploads, {}), &*uploaded_bytes_);
+      if (!status.ok()) return status;
+      bytes = 0;
+    }
+    uploads.push_back({digest, *message->second});
+    bytes += digest.size_bytes;
+  }
+  return Send(store_, std::move(uploads), &*uploaded_bytes_);
 }
 
 }  // namespace rally::workspace

@@ -8,6 +8,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "common/blob/blob_key.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -21,14 +22,16 @@ using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Le;
+using ::testing::UnorderedElementsAre;
 
 constexpr int kNoUpper = -1;  // The store below opens no file.
 constexpr int64_t kLargeBytes = int64_t{3} << 20;
 
-// Remembers what it was asked and sent, and opens nothing.
+// Remembers what it was asked and sent, and opens nothing. May be told to fail.
 class RecordingStore : public blob::BlobStore {
  public:
   absl::StatusOr<std::vector<Digest>> FindMissing(absl::Span<const Digest> digests) override {
+    absl::MutexLock lock(&mutex_);
     asked.push_back(digests.size());
     std::vector<Digest> missing;
     absl::flat_hash_set<Digest> seen;
@@ -38,7 +41,9 @@ class RecordingStore : public blob::BlobStore {
     return missing;
   }
   absl::Status Upload(std::vector<blob::BlobUpload> uploads) override {
+    absl::MutexLock lock(&mutex_);
     calls.emplace_back();
+    if (!fail_with.ok()) return fail_with;
     for (const blob::BlobUpload& upload : uploads) {
       EXPECT_TRUE(stored.insert(upload.digest).second) << "sent twice: " << upload.digest;
       calls.back().push_back(upload.digest);
@@ -60,41 +65,69 @@ class RecordingStore : public blob::BlobStore {
   std::vector<std::vector<Digest>> calls;
   int64_t files_sent = 0;
   int64_t files_before_directories = -1;
+  absl::Status fail_with;
+
+ private:
+  absl::Mutex mutex_;
 };
 
-void AddDirectory(std::string bytes, CapturedDelta& delta) {
+// What a capture found and made.
+struct Delta {
+  CapturedFiles files;
+  DeltaUpload::Directories directories;
+};
+
+absl::StatusOr<int64_t> Upload(const Delta& delta, blob::BlobStore& store) {
+  return DeltaUpload(kNoUpper, delta.files, store).Finish(delta.directories);
+}
+
+void AddDirectory(std::string bytes, Delta& delta) {
   const Digest digest = blob::DigestOf(bytes);
   delta.directories[digest] = std::move(bytes);
 }
 
-void AddFile(const Digest& digest, CapturedDelta& delta) {
+void AddFile(const Digest& digest, Delta& delta) {
   delta.files.emplace_back(BlobKey::Of(digest), absl::StrCat("file", delta.files.size()));
 }
 
 TEST(DeltaUploadTest, NothingAsksNothing) {
   RecordingStore store;
-  EXPECT_EQ(UploadDelta(kNoUpper, CapturedDelta(), store).value(), 0);
+  EXPECT_EQ(Upload(Delta(), store).value(), 0);
   EXPECT_THAT(store.asked, IsEmpty());
 }
 
-TEST(DeltaUploadTest, ASmallDeltaIsAskedAboutOnce) {
-  CapturedDelta delta;
+TEST(DeltaUploadTest, FilesAndDirectoriesAreAskedAboutOnceEach) {
+  Delta delta;
   AddFile(blob::DigestOf("one"), delta);
   AddFile(blob::DigestOf("three"), delta);
   AddFile(blob::DigestOf("one"), delta);
   AddDirectory("directory", delta);
   RecordingStore store;
   store.stored.insert(blob::DigestOf("three"));
-  EXPECT_EQ(UploadDelta(kNoUpper, delta, store).value(), 3 + 9);
-  EXPECT_THAT(store.asked, ElementsAre(3));
+  EXPECT_EQ(Upload(delta, store).value(), 3 + 9);
+  EXPECT_THAT(store.asked, UnorderedElementsAre(2, 1));
   EXPECT_THAT(store.calls, ElementsAre(ElementsAre(blob::DigestOf("one")),
                                        ElementsAre(blob::DigestOf("directory"))));
+}
+
+TEST(DeltaUploadTest, NoDirectoryIsSentWhenAFileCouldNotBe) {
+  Delta delta;
+  AddFile(blob::DigestOf("one"), delta);
+  AddDirectory("directory", delta);
+  RecordingStore store;
+  store.fail_with = absl::UnavailableError("down");
+  EXPECT_EQ(Upload(delta, store).status(), store.fail_with);
+  EXPECT_THAT(store.calls, ElementsAre(IsEmpty()));
+  // Nor is anything sent of a capture that failed, but files.
+  store.fail_with = absl::OkStatus();
+  { const DeltaUpload given_up(kNoUpper, delta.files, store); }
+  EXPECT_THAT(store.stored, UnorderedElementsAre(blob::DigestOf("one")));
 }
 
 TEST(DeltaUploadTest, ALargeDeltaGoesInPortionsEachBlobOnceAndDirectoriesLast) {
   constexpr int kFiles = 25'000;
   constexpr int kContents = 17'000;  // So that some occur in two portions.
-  CapturedDelta delta;
+  Delta delta;
   int64_t bytes = 0;
   for (int i = 0; i < kFiles; ++i) {
     Digest digest = blob::DigestOf(absl::StrCat(i % kContents));
@@ -107,7 +140,7 @@ TEST(DeltaUploadTest, ALargeDeltaGoesInPortionsEachBlobOnceAndDirectoriesLast) {
   }
   for (const auto& [digest, directory] : delta.directories) bytes += digest.size_bytes;
   RecordingStore store;
-  EXPECT_EQ(UploadDelta(kNoUpper, delta, store).value(), bytes);
+  EXPECT_EQ(Upload(delta, store).value(), bytes);
   EXPECT_EQ(store.stored.size(), kContents + 1'000);
   EXPECT_THAT(store.asked, Each(Le(10'000)));
   EXPECT_EQ(store.files_sent, kContents);

@@ -115,6 +115,7 @@ class UpperWalk {
     const absl::Status hashed = hasher_.Finish();
     if (!status.ok()) return status;
     if (!hashed.ok()) return hashed;
+    ListFiles(*root, "");
     special_.AppendTo("a socket, fifo or device can't be kept in a workspace; left out",
                       result_.warnings);
     special_mode_.AppendTo("setuid and setgid bits are not kept", result_.warnings);
@@ -199,6 +200,16 @@ class UpperWalk {
     NoteMetadata(stat, *attributes, path, entry);
     hasher_.Add(std::move(fd), stat.st_size, Printable(path), &entry.digest);
     return absl::OkStatus();
+  }
+
+  void ListFiles(const UpperEntry& directory, const std::string& path) {
+    for (const auto& entry : directory.children) {
+      if (entry->kind == UpperEntry::Kind::kFile) {
+        result_.files.emplace_back(blob::BlobKey::Of(entry->digest), JoinPath(path, entry->name));
+      } else if (entry->kind == UpperEntry::Kind::kDirectory) {
+        ListFiles(*entry, JoinPath(path, entry->name));
+      }
+    }
   }
 
   static absl::Status OpenToRead(bool is_open, FileDescriptor& fd) {

@@ -2,13 +2,16 @@
 #define RALLY_AGENT_WORKSPACE_UPPER_WALK_H_
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "agent/workspace/upper_differences.h"
+#include "common/blob/blob_key.h"
 #include "common/blob/digest.h"
 #include "common/blob/tree.h"
 
@@ -29,9 +32,15 @@ struct UpperEntry {
   std::vector<std::unique_ptr<UpperEntry>> children;  // Sorted by name.
 };
 
+// Content and path of regular files. Of a large tree these are the longest list, so keys instead of
+// digests, and no vector, which would be copied while it grows.
+using CapturedFiles = std::deque<std::pair<blob::BlobKey, std::string>>;
+
 // An upper directory as it was found.
 struct UpperContents {
   std::unique_ptr<UpperEntry> root;
+  // All that are in it, also those that the input tree has just so.
+  CapturedFiles files;
   // All but those that need the input tree to be seen: special files.
   std::vector<UpperDifference> differences;
   // Lines for people: what can't be kept.
@@ -40,7 +49,7 @@ struct UpperContents {
 
 // Reads an upper directory into memory and hashes its files, through descriptors of what it found,
 // never through a path that could have changed. See CaptureDelta for errors.
-absl::StatusOr<UpperContents> ReadUpper(int upper, const blob::TreeLimits& limits);
+absl::StatusOr<UpperContents> ReadUpper(int upper, const blob::TreeLimits& limits = {});
 
 // The path of a child; the root's path is "".
 std::string JoinPath(const std::string& directory, const std::string& name);

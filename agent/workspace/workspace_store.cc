@@ -116,7 +116,7 @@ class OverlayWorkspaceStore : public WorkspaceStore {
   absl::StatusOr<CaptureResult> CaptureUpper(const std::string& attempt,
                                              const AttemptRecord& record, absl::Time deadline);
   absl::Status Adopt(const std::string& upper_path, int upper, const CapturedDelta& delta,
-                     LocalTree input, int64_t entries);
+                     const CapturedFiles& files, LocalTree input, int64_t entries);
   void HoldFor(const std::string& attempt, TreeCatalog::Hold hold);
 
   const std::string directory_;
@@ -302,7 +302,11 @@ absl::StatusOr<WorkspaceStore::CaptureResult> OverlayWorkspaceStore::CaptureUppe
   const std::string upper_path = attempts_.Upper(attempt);
   FileDescriptor upper(::open(upper_path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!upper.valid()) return blob::ErrnoStatus(errno, absl::StrCat("opening ", upper_path));
-  auto delta = CaptureDelta(upper.get(), record.input_root, reader_);
+  auto contents = ReadUpper(upper.get());
+  if (!contents.ok()) return contents.status();
+  DeadlineBlobStore remote(remote_, deadline);
+  DeltaUpload upload(upper.get(), contents->files, remote);
+  auto delta = CaptureDelta(*contents, record.input_root, reader_);
   if (!delta.ok()) return delta.status();
   const DeltaCounts& counts = delta->counts;
   // The catalog may have flattened the tree meanwhile; it is the same tree.
@@ -314,8 +318,7 @@ absl::StatusOr<WorkspaceStore::CaptureResult> OverlayWorkspaceStore::CaptureUppe
                                                      " entries after the step, more than ",
                                                      blob::kMaxTreeEntries));
   }
-  DeadlineBlobStore remote(remote_, deadline);
-  const auto uploaded_bytes = UploadDelta(upper.get(), *delta, remote);
+  const auto uploaded_bytes = upload.Finish(delta->directories);
   if (!uploaded_bytes.ok()) return uploaded_bytes.status();
 
   CaptureResult result{delta->root,    counts.added,    counts.changed,
@@ -325,7 +328,7 @@ absl::StatusOr<WorkspaceStore::CaptureResult> OverlayWorkspaceStore::CaptureUppe
   if (!status.ok()) return status;
   if (delta->root != record.input_root) {
     upkeep_->KeepMessages(std::move(delta->directories));
-    status = Adopt(upper_path, upper.get(), *delta, std::move(input), entries);
+    status = Adopt(upper_path, upper.get(), *delta, contents->files, std::move(input), entries);
     LOG_IF(WARNING, !status.ok()) << "attempt=" << attempt
                                   << " its tree will be fetched when it is needed here: " << status;
   }
@@ -333,11 +336,11 @@ absl::StatusOr<WorkspaceStore::CaptureResult> OverlayWorkspaceStore::CaptureUppe
 }
 
 absl::Status OverlayWorkspaceStore::Adopt(const std::string& upper_path, int upper,
-                                          const CapturedDelta& delta, LocalTree input,
-                                          int64_t entries) {
+                                          const CapturedDelta& delta, const CapturedFiles& files,
+                                          LocalTree input, int64_t entries) {
   absl::Status status = RemoveDifferences(upper, delta.differences);
   if (!status.ok()) return status;
-  status = cache_->Adopt(delta.root, upper_path, std::move(input), entries, delta.files);
+  status = cache_->Adopt(delta.root, upper_path, std::move(input), entries, files);
   if (!status.ok()) return status;
   const auto held = catalog_->Acquire(delta.root);
   if (held.has_value()) upkeep_->FlattenIfDeep(delta.root, held->tree);

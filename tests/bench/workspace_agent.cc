@@ -18,9 +18,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "agent/workspace/workspace_store.h"
@@ -36,18 +38,18 @@ namespace {
 
 using blob::Digest;
 
-// How long uploads and their questions take; downloads are most of what asks for them, and come in
-// parallel. Threads: as the store below, but for uploads one at a time.
+// How long uploads and their questions take, from the first to the last of those at the same time;
+// downloads are most of what asks for them, and come in parallel. Threads: thread-safe.
 class TimedStore : public blob::BlobStore {
  public:
   explicit TimedStore(blob::BlobStore* store) : store_(store) {}
 
   absl::StatusOr<std::vector<Digest>> FindMissing(absl::Span<const Digest> digests) override {
-    const Timer timer(&spent_);
+    const Timer timer(this);
     return store_->FindMissing(digests);
   }
   absl::Status Upload(std::vector<blob::BlobUpload> uploads) override {
-    const Timer timer(&spent_);
+    const Timer timer(this);
     return store_->Upload(std::move(uploads));
   }
   absl::StatusOr<std::vector<std::string>> Read(absl::Span<const Digest> digests) override {
@@ -58,21 +60,32 @@ class TimedStore : public blob::BlobStore {
   }
 
   // Since the last call.
-  absl::Duration TakeSpent() { return std::exchange(spent_, absl::ZeroDuration()); }
+  absl::Duration TakeSpent() {
+    absl::MutexLock lock(&mutex_);
+    return std::exchange(spent_, absl::ZeroDuration());
+  }
 
  private:
   class Timer {
    public:
-    explicit Timer(absl::Duration* sum) : sum_(sum) {}
-    ~Timer() { *sum_ += absl::Now() - start_; }
+    explicit Timer(TimedStore* store) : store_(*store) {
+      absl::MutexLock lock(&store_.mutex_);
+      if (store_.calls_++ == 0) store_.start_ = absl::Now();
+    }
+    ~Timer() {
+      absl::MutexLock lock(&store_.mutex_);
+      if (--store_.calls_ == 0) store_.spent_ += absl::Now() - store_.start_;
+    }
 
    private:
-    absl::Duration* const sum_;
-    const absl::Time start_ = absl::Now();
+    TimedStore& store_;
   };
 
   blob::BlobStore* const store_;
-  absl::Duration spent_;
+  absl::Mutex mutex_;
+  int calls_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Time start_ ABSL_GUARDED_BY(mutex_);
+  absl::Duration spent_ ABSL_GUARDED_BY(mutex_);
 };
 
 class Commands {
