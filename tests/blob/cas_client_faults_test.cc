@@ -119,11 +119,10 @@ TEST_F(CasClientFaultsTest, AFullOneGetsAShortWhileToMakeRoom) {
 TEST_F(CasClientFaultsTest, WhatIsFinalIsNotTriedAgain) {
   const std::string large = Large();
   const Digest small = server_.Put("small");
+  EXPECT_THAT(client_.Read({small}).value(), ElementsAre("small"));  // Now it knows the limits.
   for (grpc::StatusCode code : {grpc::StatusCode::PERMISSION_DENIED, grpc::StatusCode::INTERNAL,
                                 grpc::StatusCode::UNAUTHENTICATED, grpc::StatusCode::UNKNOWN}) {
     FaultyCasServer::Faults faults;
-    server_.SetFaults(faults);
-    EXPECT_THAT(client_.Read({small}).value(), ElementsAre("small"));  // Now it knows the limits.
     faults.failing_attempts = 1'000;
     faults.status = code;
     server_.SetFaults(faults);

@@ -1,4 +1,7 @@
 // The blob service when blobs are damaged and servers come and go.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -6,9 +9,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/blob/cas_client.h"
+#include "common/blob/file_digest.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/blob/remote_api_fixture.h"
+#include "tests/support/eventually.h"
 
 namespace rally::testing {
 namespace {
@@ -61,6 +66,39 @@ TEST_F(RemoteApiTest, ClientGivesUpOnAServerThatIsGone) {
   const absl::Status status = client.FindMissing({DigestOf("x")}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(status.message(), HasSubstr("gave up after 3 attempts"));
+}
+
+// The first sends half of it, and lies still until the second one is done.
+TEST_F(RemoteApiTest, TwoClientsUploadOneLargeBlobAtTheSameTime) {
+  const std::string bytes(20 << 20, 'l');
+  const Digest digest = DigestOf(bytes);
+  // What clients call an upload of a blob that is worth going on with.
+  const std::string& hash = digest.hash;
+  const std::string upload =
+      absl::StrCat("uploads/", hash.substr(0, 8), "-", hash.substr(8, 4), "-8", hash.substr(13, 3),
+                   "-8", hash.substr(17, 3), "-", hash.substr(20, 12), "/", BlobName(digest));
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  absl::Status first_ended = absl::UnknownError("not yet");
+  std::thread first([&] {
+    blob::CasClient client(server_.NewChannel(), {});
+    first_ended = client.Upload({{digest, [&] { return ends[0]; }}});
+  });
+  const absl::string_view all = bytes;
+  EXPECT_EQ(blob::WriteAll(ends[1], all.substr(0, all.size() / 2)), absl::OkStatus());
+  EXPECT_TRUE(Eventually(absl::Seconds(30), [&] { return ReceivedBytes(upload) > 0; }));
+
+  blob::CasClient::Options options;
+  options.first_pause = absl::Milliseconds(1);
+  blob::CasClient second(channel_, options);
+  EXPECT_EQ(second.Upload({{digest, bytes}}), absl::OkStatus());
+  EXPECT_TRUE(server_.store().Contains(digest));
+
+  EXPECT_EQ(blob::WriteAll(ends[1], all.substr(all.size() / 2)), absl::OkStatus());
+  close(ends[1]);
+  first.join();
+  EXPECT_EQ(first_ended, absl::OkStatus());
+  EXPECT_TRUE(server_.store().ReadAll(digest).value() == bytes);
 }
 
 }  // namespace
