@@ -27,7 +27,6 @@ constexpr char kBatchUpdateMethod[] =
     "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchUpdateBlobs";
 constexpr char kBatchReadMethod[] =
     "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchReadBlobs";
-constexpr size_t kDigestsPerRequest = 10'000;
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
 // A full store may be about to make room, and some servers shed load with this status.
 constexpr int kAttemptsWhenFull = 3;
@@ -161,35 +160,30 @@ absl::StatusOr<int64_t> CasClient::Calls::BatchLimit() {
   return limit;
 }
 
-absl::StatusOr<std::vector<Digest>> CasClient::Calls::FindMissing(
-    absl::Span<const Digest> digests) {
-  std::vector<Digest> missing;
-  for (size_t begin = 0; begin < digests.size(); begin += kDigestsPerRequest) {
-    reapi::FindMissingBlobsRequest request;
-    request.set_instance_name(options_.instance);
-    for (const Digest& digest : digests.subspan(begin, kDigestsPerRequest)) {
-      *request.add_blob_digests() = ToProto(digest);
+absl::Status CasClient::Calls::FindMissing(absl::Span<const Digest> digests,
+                                           absl::flat_hash_set<BlobKey>* missing) {
+  google::protobuf::Arena arena;
+  auto& request = *google::protobuf::Arena::CreateMessage<reapi::FindMissingBlobsRequest>(&arena);
+  request.set_instance_name(options_.instance);
+  for (const Digest& digest : digests) *request.add_blob_digests() = ToProto(digest);
+  auto& answer = *google::protobuf::Arena::CreateMessage<reapi::FindMissingBlobsResponse>(&arena);
+  absl::Status status =
+      Repeat(absl::StrCat("asking ", options_.name, " which blobs it lacks"), [&] {
+        grpc::ClientContext context;
+        SetDeadline(absl::Now() + options_.call_deadline, &context);
+        answer.Clear();
+        const grpc::Status ended = cas_->FindMissingBlobs(&context, request, &answer);
+        return FromServer(ended.error_code(), ended.error_message());
+      });
+  if (!status.ok()) return status;
+  for (const auto& proto : answer.missing_blob_digests()) {
+    if (absl::Status valid = ValidateDigest(proto.hash(), proto.size_bytes()); !valid.ok()) {
+      return absl::InternalError(
+          absl::StrCat(options_.name, " answered nonsense: ", valid.message()));
     }
-    reapi::FindMissingBlobsResponse answer;
-    absl::Status status =
-        Repeat(absl::StrCat("asking ", options_.name, " which blobs it lacks"), [&] {
-          grpc::ClientContext context;
-          SetDeadline(absl::Now() + options_.call_deadline, &context);
-          answer.Clear();
-          const grpc::Status ended = cas_->FindMissingBlobs(&context, request, &answer);
-          return FromServer(ended.error_code(), ended.error_message());
-        });
-    if (!status.ok()) return status;
-    for (const auto& proto : answer.missing_blob_digests()) {
-      absl::StatusOr<Digest> digest = FromProto(proto);
-      if (!digest.ok()) {
-        return absl::InternalError(
-            absl::StrCat(options_.name, " answered nonsense: ", digest.status().message()));
-      }
-      missing.push_back(*std::move(digest));
-    }
+    missing->insert(KeyIn(proto));
   }
-  return missing;
+  return absl::OkStatus();
 }
 
 absl::Status CasClient::Calls::UploadBatch(absl::Span<const Digest> digests, const Fill& fill) {

@@ -10,6 +10,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -61,7 +62,8 @@ class CasClient::Calls {
   // The smaller of our own limit and the server's, which is asked until it has answered once.
   absl::StatusOr<int64_t> BatchLimit();
 
-  absl::StatusOr<std::vector<Digest>> FindMissing(absl::Span<const Digest> digests);
+  // In one request.
+  absl::Status FindMissing(absl::Span<const Digest> digests, absl::flat_hash_set<BlobKey>* missing);
   // `fill(i, to)` puts the bytes of blob i, as many as its digest says, to `to`.
   using Fill = std::function<absl::Status(size_t, char*)>;
   absl::Status UploadBatch(absl::Span<const Digest> digests, const Fill& fill);

@@ -30,6 +30,9 @@ constexpr size_t kBlobsPerBatch = 4'000;
 // Fewer aren't worth calls of their own; more are shared out, so that the store's cores share them,
 // unless other callers keep these busy.
 constexpr size_t kBlobsWorthACall = 50;
+// Of a question which blobs are missing.
+constexpr size_t kDigestsWorthARequest = 1'000;
+constexpr size_t kDigestsPerRequest = 10'000;
 // A size in a message from elsewhere is a claim until that many bytes came.
 constexpr int64_t kLargestReserveBytes = 16 * 1024 * 1024;
 
@@ -135,18 +138,25 @@ CasClient::~CasClient() = default;
 absl::StatusOr<std::vector<Digest>> CasClient::FindMissing(absl::Span<const Digest> digests) {
   if (absl::Status valid = CheckDigests(digests); !valid.ok()) return valid;
   std::vector<Digest> asked;
-  absl::flat_hash_set<Digest> seen = {EmptyBlobDigest()};
+  absl::flat_hash_set<BlobKey> seen = {BlobKey::OfEmptyBlob()};
   for (const Digest& digest : digests) {
-    if (seen.insert(digest).second) asked.push_back(digest);
+    if (seen.insert(BlobKey::Of(digest)).second) asked.push_back(digest);
   }
-  absl::StatusOr<std::vector<Digest>> answer = calls_->FindMissing(asked);
-  if (!answer.ok()) return answer;
+  // In equal parts, so that the store's cores share them.
+  const size_t streams = std::max(calls_->options().max_streams, 1);
+  const size_t part =
+      std::clamp((asked.size() + streams - 1) / streams, kDigestsWorthARequest, kDigestsPerRequest);
+  std::vector<absl::flat_hash_set<BlobKey>> missing((asked.size() + part - 1) / part);
+  absl::Status status = RunInParallel(missing.size(), streams, [&](size_t i) {
+    return calls_->FindMissing(absl::MakeConstSpan(asked).subspan(i * part, part), &missing[i]);
+  });
+  if (!status.ok()) return status;
   // The order is the caller's, whatever the server's, and nothing that wasn't asked for.
-  const absl::flat_hash_set<Digest> missing(answer->begin(), answer->end());
-  asked.erase(std::remove_if(asked.begin(), asked.end(),
-                             [&](const Digest& d) { return !missing.contains(d); }),
-              asked.end());
-  return asked;
+  std::vector<Digest> result;
+  for (size_t i = 0; i < asked.size(); ++i) {
+    if (missing[i / part].contains(BlobKey::Of(asked[i]))) result.push_back(std::move(asked[i]));
+  }
+  return result;
 }
 
 absl::Status CasClient::Upload(std::vector<BlobUpload> uploads) {

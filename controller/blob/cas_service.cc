@@ -4,7 +4,6 @@
 #include <functional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -155,17 +154,12 @@ grpc::ServerUnaryReactor* CasService::FindMissingBlobs(
     absl::Status valid =
         CheckCall(*request, request->instance_name(), DigestFunctionField::kFindMissingBlobs);
     if (!valid.ok()) return valid;
-    std::vector<blob::Digest> digests;
-    digests.reserve(request->blob_digests_size());
-    for (const reapi::Digest& proto : request->blob_digests()) {
-      absl::StatusOr<blob::Digest> digest = blob::FromProto(proto);
-      if (!digest.ok()) return digest.status();
-      digests.push_back(*std::move(digest));
-    }
-    absl::StatusOr<std::vector<blob::Digest>> missing = store_->FindMissing(digests);
-    if (!missing.ok()) return missing.status();
-    for (const blob::Digest& digest : *missing) {
-      *response->add_missing_blob_digests() = blob::ToProto(digest);
+    for (const reapi::Digest& digest : request->blob_digests()) {
+      valid = blob::ValidateDigest(digest.hash(), digest.size_bytes());
+      if (!valid.ok()) return valid;
+      if (!store_->Contains(BlobKey::Of(digest.hash(), digest.size_bytes()))) {
+        *response->add_missing_blob_digests() = digest;
+      }
     }
     return absl::OkStatus();
   });
