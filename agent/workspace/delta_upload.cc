@@ -21,10 +21,6 @@ constexpr size_t kBlobsPerPortion = 10'000;
 constexpr int64_t kLargeFileBytes = 1024 * 1024;
 constexpr int64_t kDirectoryBytesAtOnce = 4 * 1024 * 1024;
 
-absl::Status NotAskedAbout() {
-  return absl::InternalError("the blob store misses a blob that it wasn't asked about");
-}
-
 // Adds to `sent_bytes`.
 absl::Status Send(blob::BlobStore& store, std::vector<blob::BlobUpload> uploads,
                   int64_t* sent_bytes) {
@@ -64,7 +60,9 @@ class FilesUpload {
     std::vector<blob::BlobUpload> uploads;
     for (const Digest& digest : *missing) {
       const auto path = paths.find(BlobKey::Of(digest));
-      if (path == paths.end()) return NotAskedAbout();
+      if (path == paths.end()) {
+        return absl::InternalError("the blob store misses a blob that it wasn't asked about");
+      }
       if (digest.size_bytes <= kLargeFileBytes) {
         uploads.push_back(UploadOf(digest, *path->second));
       } else if (large_contents_.insert(path->first).second) {
@@ -109,43 +107,22 @@ absl::Status DeltaUpload::WaitForFiles() {
 }
 
 absl::StatusOr<int64_t> DeltaUpload::Finish(const Directories& directories) {
-  auto next = directories.begin();
-  while (next != directories.end()) {
-    absl::Status status = SendPortion(&next, directories.end());
-    if (!status.ok()) return status;
-  }
-  absl::Status status = WaitForFiles();
-  if (!status.ok()) return status;
-  return uploaded_bytes_;
-}
-
-// Asks while files may still be on their way.
-absl::Status DeltaUpload::SendPortion(Directories::const_iterator* next,
-                                      const Directories::const_iterator& end) {
-  absl::flat_hash_map<Digest, const std::string*> asked;
-  std::vector<Digest> wanted;
-  for (; wanted.size() < kBlobsPerPortion && *next != end; ++*next) {
-    wanted.push_back((*next)->first);
-    asked.emplace((*next)->first, &(*next)->second);
-  }
-  const auto missing = store_.FindMissing(wanted);
   if (absl::Status status = WaitForFiles(); !status.ok()) return status;
-  if (!missing.ok()) return missing.status();
   // Each is in memory once more while it is sent.
   std::vector<blob::BlobUpload> uploads;
   int64_t bytes = 0;
-  for (const Digest& digest : *missing) {
-    const auto message = asked.find(digest);
-    if (message == asked.end()) return NotAskedAbout();
+  for (const auto& [digest, message] : directories) {
     if (bytes + digest.size_bytes > kDirectoryBytesAtOnce) {
       absl::Status status = Send(store_, std::exchange(uploads, {}), &*uploaded_bytes_);
       if (!status.ok()) return status;
       bytes = 0;
     }
-    uploads.push_back({digest, *message->second});
+    uploads.push_back({digest, message});
     bytes += digest.size_bytes;
   }
-  return Send(store_, std::move(uploads), &*uploaded_bytes_);
+  absl::Status status = Send(store_, std::move(uploads), &*uploaded_bytes_);
+  if (!status.ok()) return status;
+  return uploaded_bytes_;
 }
 
 }  // namespace rally::workspace

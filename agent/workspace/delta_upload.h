@@ -11,9 +11,10 @@
 
 namespace rally::workspace {
 
-// Uploads what a store lacks of a delta: its files from the start, in a thread of its own, while
+// Uploads a delta: of its files what the store lacks, from the start, in a thread of its own, while
 // the caller makes its directories; these only after all files, so that a directory that is there
-// has its files. Ownership: all that it is given must outlive it, and `upper` stay open. Threads:
+// has its files. All of them, unasked: they differ from those of the input tree, so that the store
+// has hardly one. Ownership: all that it is given must outlive it, and `upper` stay open. Threads:
 // used by one thread. Blocking: Finish, and the destructor, until the files are sent. Errors: the
 // store's.
 class DeltaUpload {
@@ -29,8 +30,6 @@ class DeltaUpload {
   absl::StatusOr<int64_t> Finish(const Directories& directories);
 
  private:
-  absl::Status SendPortion(Directories::const_iterator* next,
-                           const Directories::const_iterator& end);
   absl::Status WaitForFiles();
 
   blob::BlobStore& store_;
