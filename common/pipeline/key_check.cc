@@ -145,11 +145,10 @@ CheckedTable CheckKeys(KeyLevel level, TomlValue* table, StringRenderer* rendere
     if (!CheckOuterType(*spec, value, diagnostics)) {
       checked.refused_[index] = true;
     } else if (IsArray(*spec)) {
-      if (!CheckElements(*spec, &value, renderer, diagnostics)) checked.refused_[index] = true;
+      const bool good = CheckElements(*spec, &value, renderer, diagnostics);
+      if (!good) checked.refused_[index] = true;
       // A table that is none would be refused again for what it lacks.
-      if (spec->type != KeyType::kTableArray || !checked.refused_[index]) {
-        checked.values_[index] = &value;
-      }
+      if (spec->type != KeyType::kTableArray || good) checked.values_[index] = &value;
     } else {
       checked.values_[index] = &value;
       checked.refused_[index] = !CheckScalar(*spec, &value, renderer, diagnostics);

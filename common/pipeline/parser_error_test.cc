@@ -25,6 +25,11 @@ INSTANTIATE_TEST_SUITE_P(
         ErrorCase{"steps",
                   "[[steps]]\nid = \"a\"\n",
                   {"1:1: unknown key \"steps\" at the top level; did you mean \"step\"?"}},
+        ErrorCase{"steps_beside_step",
+                  "[[steps]]\n[[step]]\nid = \"a b\"\nimage = \"i\"\n",
+                  {"1:1: unknown key \"steps\" at the top level; did you mean \"step\"?",
+                   "3:6: id \"a b\" may hold only letters, digits, \"_\", \".\" and \"-\", must "
+                   "start with a letter or a digit, and be 1 to 63 characters long"}},
         ErrorCase{"unknown_key",
                   InStep("workDri = \"x\""),
                   {"4:11: unknown key \"workDri\" in [[step]]; did you mean \"workDir\"?"}},

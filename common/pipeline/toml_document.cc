@@ -196,6 +196,20 @@ std::string Presentable(absl::string_view description) {
   return text;
 }
 
+// What those who know other formats write, and what the library says of it.
+struct Advice {
+  absl::string_view said;
+  absl::string_view advice;
+};
+constexpr Advice kAdvice[] = {
+    {"could not determine value type", "a string needs quotes"},
+    {"decimal integer: expected digit, saw", "a string, such as \"5m\", needs quotes"},
+    {"nan', saw", "a string needs quotes, and there is no null"},
+    {"expected '=', saw", "in TOML it is: key = value"},
+    {"expected hex digit", "in '...' a backslash is a backslash"},
+    {"unknown escape sequence", "in '...' a backslash is a backslash"},
+};
+
 void ReportSyntaxError(const toml::parse_error& error, const TextPositions& positions,
                        const TomlScan& scan, DiagnosticList* diagnostics) {
   size_t offset = OffsetOf(error.source().begin, positions);
@@ -214,6 +228,11 @@ void ReportSyntaxError(const toml::parse_error& error, const TextPositions& posi
   std::string message = absl::StrCat("TOML syntax: ", what);
   if (absl::StrContains(positions.Line(position.line), "{{")) {
     absl::StrAppend(&message, "; templates are rendered inside strings only");
+  }
+  for (const auto& [said, advice] : kAdvice) {
+    if (!absl::StrContains(what, said)) continue;
+    absl::StrAppend(&message, "; ", advice);
+    break;
   }
   diagnostics->Error(position, std::move(message));
 }

@@ -50,6 +50,18 @@ INSTANTIATE_TEST_SUITE_P(
                    "2:5: TOML syntax: this string is not closed"},
         SyntaxCase{"missing_bracket", "args = [\"echo\", \"x\"\nimage = \"b\"\n",
                    "2:1: TOML syntax: array: expected comma or closing ']', saw 'i'"},
+        SyntaxCase{
+            "no_quotes", "a = b\n",
+            "1:5: TOML syntax: value: could not determine value type; a string needs quotes"},
+        SyntaxCase{"duration_without_quotes", "a = 5m\n",
+                   "1:6: TOML syntax: decimal integer: expected digit, saw 'm'; a string, such as "
+                   "\"5m\", needs quotes"},
+        SyntaxCase{"yaml", "a: 1\n",
+                   "1:2: TOML syntax: key-value pair: expected '=', saw ':'; in TOML it is: key = "
+                   "value"},
+        SyntaxCase{"windows_path", "a = \"C:\\dir\"\n",
+                   "1:9: TOML syntax: string: unknown escape sequence '\\d'; in '...' a backslash "
+                   "is a backslash"},
         SyntaxCase{"key_twice", "args = []\nargs = []\n",
                    "2:8: TOML syntax: key-value pair: cannot redefine existing array 'args'"},
         SyntaxCase{"table_and_array_of_tables", "step = []\n[[step]]\n",

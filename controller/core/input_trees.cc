@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "controller/core/core_impl.h"
 
@@ -16,7 +17,7 @@ std::string DescribeConflicts(const std::vector<Conflict>& conflicts) {
   const Conflict& first = conflicts.front();
   return absl::StrCat(
       "has a conflict: steps \"", first.earlier_step, "\" and \"", first.later_step,
-      "\" both wrote ", first.path, " and neither waits for the other",
+      "\" both wrote ", absl::Utf8SafeCEscape(first.path), " and neither waits for the other",
       conflicts.size() > 1 ? absl::StrCat(" (and ", conflicts.size() - 1, " more)") : "",
       "; the pipeline says conflict = \"error\"");
 }
@@ -164,8 +165,8 @@ void Core::Impl::NoteConflicts(BuildRecord& record, const std::vector<Conflict>&
             ? absl::StrCat("there are more than ", kMaxConflictWarnings,
                            " such conflicts; the others are not listed")
             : absl::StrCat("steps \"", conflict.earlier_step, "\" and \"", conflict.later_step,
-                           "\" both wrote ", conflict.path, "; \"", conflict.later_step,
-                           "\" won (it is later in the order)"));
+                           "\" both wrote ", absl::Utf8SafeCEscape(conflict.path), "; \"",
+                           conflict.later_step, "\" won (it is later in the order)"));
   }
 }
 

@@ -58,6 +58,12 @@ void SetTime(absl::Time time, google::protobuf::Timestamp* (v1::Step::*mutable_f
   if (time != absl::InfinitePast()) *(step.*mutable_field)() = wire::ToProto(time);
 }
 
+// Its command ran to an end, whatever that was.
+bool LeavesFiles(core::StepStatus status) {
+  return status == core::StepStatus::kSucceeded || status == core::StepStatus::kFailed ||
+         status == core::StepStatus::kTimedOut;
+}
+
 void FillStep(const core::Build& build, const core::Step& from, v1::Step& to) {
   to.set_id(from.definition.spec.id);
   to.set_status(ToProto(core::SettledStatus(from)));
@@ -76,7 +82,7 @@ void FillStep(const core::Build& build, const core::Step& from, v1::Step& to) {
   const core::Digest& input = core::SettledInput(from);
   if (!input.empty()) *to.mutable_input() = wire::ToProto(input);
   const core::Digest& output = core::HasDelta(from) ? core::SettledOutput(from) : input;
-  if (core::IsTerminal(core::SettledStatus(from)) && !output.empty()) {
+  if (LeavesFiles(core::SettledStatus(from)) && !output.empty()) {
     *to.mutable_output() = wire::ToProto(output);
   }
   v1::PhaseTimes* phases = to.mutable_phases();

@@ -6,6 +6,7 @@
 #include "common/blob/directory_reader.h"
 #include "nlohmann/json.hpp"
 #include "rallyctl/commands/command.h"
+#include "rallyctl/render/status_words.h"
 #include "rallyctl/render/text.h"
 #include "rallyctl/trees/change_text.h"
 #include "rallyctl/trees/path_history.h"
@@ -65,6 +66,7 @@ absl::StatusOr<ExitStatus> Blame(Invocation& invocation, const Flags& flags) {
   if (!history->in_context && history->writes.empty()) {
     return absl::NotFoundError(absl::StrCat("no step of build ", build.id(), " has made ",
                                             PathText(flags.path),
+                                            HasEnded(build.status()) ? "" : " yet",
                                             ", and the context doesn't have it"));
   }
   Terminal& terminal = invocation.terminal();

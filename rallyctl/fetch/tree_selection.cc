@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/blob/directory.h"
@@ -16,15 +17,18 @@ using Names = std::vector<std::string>;
 
 absl::StatusOr<std::vector<std::string>> SplitWorkspacePath(const std::string& path) {
   Names names;
-  if (!path.empty() && path[0] == '/') {
+  if (path.empty()) {
+    return absl::InvalidArgumentError("a path is empty; \".\" is the whole workspace");
+  }
+  if (path[0] == '/') {
     return absl::InvalidArgumentError(
         absl::StrCat("path \"", path, "\": paths are relative to the workspace's root"));
   }
   for (absl::string_view name : absl::StrSplit(path, '/')) {
     if (name.empty() || name == ".") continue;
     if (name == "..") {
-      return absl::InvalidArgumentError(
-          absl::StrCat("path \"", path, "\": \"..\" would leave the workspace"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "path \"", path, "\": \"..\" isn't followed; name the file from the workspace's root"));
     }
     names.emplace_back(name);
   }
@@ -94,8 +98,8 @@ absl::StatusOr<blob::Digest> TreeSelection::Select(const blob::Digest& folder,
     wanted.erase(found);
   }
   if (!wanted.empty()) {
-    return absl::NotFoundError(
-        absl::StrCat("there is no ", where, wanted.begin()->first, " in the workspace"));
+    return absl::NotFoundError(absl::StrCat(
+        "there is no ", absl::Utf8SafeCEscape(where + wanted.begin()->first), " in the workspace"));
   }
   const blob::Digest digest = blob::DigestOf(blob::Serialise(made));
   made_[digest] = std::make_shared<const blob::Directory>(std::move(made));

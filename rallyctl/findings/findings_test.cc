@@ -22,6 +22,7 @@ TEST(RulesTest, EachErrorTextHasItsRule) {
       {"TOML syntax: value having invalid format", "syntax"},
       {"unknown key \"workDri\" in [[step]]; did you mean \"workDir\"?", "unknown-key"},
       {"\"args\" must be an array of strings, not a string", "type"},
+      {"\"args\" must be an array of strings, but args[1] is an integer", "type"},
       {"\"step\" must be written [[step]]", "type"},
       {"[[step]] number 2 has no \"id\"", "missing-id"},
       {"no [[step]] in the pipeline", "no-steps"},

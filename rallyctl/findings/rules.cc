@@ -76,6 +76,7 @@ constexpr Sign kSigns[] = {
     {Severity::kError, {"exceeds the maximum of ", ""}, "timeout"},
     {Severity::kError, {"imeout \"", ""}, "timeout"},
     {Severity::kError, {"\" must be ", ", not "}, "type"},
+    {Severity::kError, {"\" must be an array of ", "] is "}, "type"},
     {Severity::kError, {" has no \"id\"", ""}, "missing-id"},
     {Severity::kError, {"no [[step]] in the pipeline", ""}, "no-steps"},
     {Severity::kError, {"id \"", "may hold only"}, "bad-id"},

@@ -81,8 +81,11 @@ void LiveView::OnBuild(const v1::Build& build, absl::Time now) {
     StepView& view = steps_[i];
     if (step.attempt() > view.attempt) {
       if (view.attempt > 0) {
-        Say(absl::StrCat(PaintedId(i), " starts again, attempt ", step.attempt(),
-                         step.message().empty() ? "" : ": ", step.message()));
+        // The newest warning says how the attempt before ended.
+        const int warnings = step.warnings_size();
+        Say(absl::StrCat(PaintedId(i), " is tried again, attempt ", step.attempt(),
+                         warnings == 0 ? "" : "; ",
+                         warnings == 0 ? "" : step.warnings(warnings - 1)));
         view = StepView();
       }
       view.attempt = step.attempt();
