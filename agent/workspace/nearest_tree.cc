@@ -44,7 +44,7 @@ class Distance {
   void Add(const Digest& wanted, const std::optional<Digest>& base) {
     if (base == wanted || IsTooFar()) return;
     ++count_;
-    const auto above = ReadWanted(wanted);
+    const auto above = blob::ReadFrom(tree_, reader_, wanted);
     const auto below = base.has_value() ? reader_.Read(*base) : std::make_shared<const Directory>();
     if (!above.ok() || !below.ok()) {
       count_ = limit_ + 1;
@@ -68,12 +68,6 @@ class Distance {
   }
 
  private:
-  absl::StatusOr<std::shared_ptr<const Directory>> ReadWanted(const Digest& wanted) {
-    const auto loaded = tree_.directories.find(wanted);
-    if (loaded != tree_.directories.end()) return loaded->second;
-    return reader_.Read(wanted);
-  }
-
   const blob::LoadedTree& tree_;
   blob::DirectoryReader& reader_;
   const int64_t limit_;

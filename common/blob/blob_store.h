@@ -26,9 +26,8 @@ struct BlobUpload {
 // Threads: thread-safe. Blocking: every method, on disk or network; implementations that use the
 //   network bound each call by a deadline.
 // Errors: NotFound (the message has the digest), InvalidArgument (a malformed digest, bytes that
-// are
-//   not what their digest says, or more of them than the store can ever have), DataLoss (the store
-//   handed out wrong bytes), ResourceExhausted (the store is full), Unavailable and
+//   are not what their digest says, or more of them than the store can ever have), DataLoss (the
+//   store handed out wrong bytes), ResourceExhausted (the store is full), Unavailable and
 //   DeadlineExceeded (try again later).
 class BlobStore {
  public:

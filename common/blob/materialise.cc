@@ -100,7 +100,7 @@ class Builder {
   // Preorder, so that parents come before children in directories_.
   absl::Status MakeDirectories(const Digest& digest, const std::optional<Digest>& base,
                                const std::string& path) {
-    absl::StatusOr<std::shared_ptr<const Directory>> wanted = ReadWanted(digest);
+    absl::StatusOr<std::shared_ptr<const Directory>> wanted = ReadFrom(tree_, reader_, digest);
     if (!wanted.ok()) return wanted.status();
     const Directory& directory = **wanted;
     // The reader should have refused a bad one; what follows writes as root by its names.
@@ -144,12 +144,6 @@ class Builder {
       if (!s.ok()) return s;
     }
     return absl::OkStatus();
-  }
-
-  absl::StatusOr<std::shared_ptr<const Directory>> ReadWanted(const Digest& digest) {
-    const auto loaded = tree_.directories.find(digest);
-    if (loaded != tree_.directories.end()) return loaded->second;
-    return reader_.Read(digest);
   }
 
   void Prefetch(const Children& children) {

@@ -138,6 +138,14 @@ absl::StatusOr<std::vector<Digest>> FindMissingInParts(BlobStore& store,
 
 }  // namespace
 
+absl::StatusOr<std::shared_ptr<const Directory>> ReadFrom(const LoadedTree& tree,
+                                                          DirectoryReader& reader,
+                                                          const Digest& digest) {
+  const auto loaded = tree.directories.find(digest);
+  if (loaded != tree.directories.end()) return loaded->second;
+  return reader.Read(digest);
+}
+
 absl::flat_hash_set<BlobKey> DistinctFiles(const LoadedTree& tree) {
   absl::flat_hash_set<BlobKey> files;
   for (const auto& [digest, directory] : tree.directories) {

@@ -34,6 +34,11 @@ struct LoadedTree {
   bool whole = true;
 };
 
+// A directory of the tree, also one that was left out, which comes from `reader`, with its errors.
+absl::StatusOr<std::shared_ptr<const Directory>> ReadFrom(const LoadedTree& tree,
+                                                          DirectoryReader& reader,
+                                                          const Digest& digest);
+
 // The contents of its files, each once.
 absl::flat_hash_set<BlobKey> DistinctFiles(const LoadedTree& tree);
 

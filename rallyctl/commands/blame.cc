@@ -64,10 +64,9 @@ absl::StatusOr<ExitStatus> Blame(Invocation& invocation, const Flags& flags) {
   auto history = FindPathHistory(reader, build, flags.path);
   if (!history.ok()) return history.status();
   if (!history->in_context && history->writes.empty()) {
-    return absl::NotFoundError(absl::StrCat("no step of build ", build.id(), " has made ",
-                                            PathText(flags.path),
-                                            HasEnded(build.status()) ? "" : " yet",
-                                            ", and the context doesn't have it"));
+    return absl::NotFoundError(
+        absl::StrCat("no step of build ", build.id(), " has made ", PathText(flags.path),
+                     HasEnded(build.status()) ? "" : " yet", ", and the context doesn't have it"));
   }
   Terminal& terminal = invocation.terminal();
   if (invocation.json()) {

@@ -82,10 +82,10 @@ void LiveView::OnBuild(const v1::Build& build, absl::Time now) {
     if (step.attempt() > view.attempt) {
       if (view.attempt > 0) {
         // The newest warning says how the attempt before ended.
-        const int warnings = step.warnings_size();
-        Say(absl::StrCat(PaintedId(i), " is tried again, attempt ", step.attempt(),
-                         warnings == 0 ? "" : "; ",
-                         warnings == 0 ? "" : step.warnings(warnings - 1)));
+        const std::string why = step.warnings().empty()
+                                    ? ""
+                                    : absl::StrCat("; ", step.warnings(step.warnings_size() - 1));
+        Say(absl::StrCat(PaintedId(i), " is tried again, attempt ", step.attempt(), why));
         view = StepView();
       }
       view.attempt = step.attempt();
