@@ -198,6 +198,7 @@ class Core::Impl {
 
   // waiting_messages.cc
   std::string DescribeWait(BuildRecord& record, int step);
+  std::string DescribeAvoided(const BuildRecord& record, int step) const;
   void ExplainWaiting(BuildRecord& record, int step);
   void ExplainReadySteps();
 

@@ -118,6 +118,22 @@ TEST(CorePlacement, AHostThatFailedIsAvoidedUnlessThereIsNoOther) {
             "up");
 }
 
+TEST(CorePlacement, AStepThatWaitsForAnotherHostSaysWhichOneItAvoids) {
+  Script script;
+  script.Hello("x", 2);
+  script.Hello("y", 1);
+  script.Submit("a", {{"other"}, {"keeps-y"}});
+  ASSERT_EQ(script.step("a", "keeps-y").agent, "y");
+  script.Submit("b", {{"a"}});
+  script.Rejected("x", "b/a#1", RejectCause::kHere, "no space");
+  EXPECT_EQ(script.State("b", "a"),
+            "ready: waits for a free slot (2 agents, 2 slots busy), not on x, where its last "
+            "attempt failed");
+  EXPECT_THAT(script.Drain("y"), Contains("prepare x b/a#2 input=ctx"))
+      << "there is no other any more";
+  EXPECT_EQ(Fingerprint(*script.Replay()), Fingerprint(script.core()));
+}
+
 TEST(CorePlacement, WhatWouldFailEverywhereIsNotTriedAgain) {
   Script script;
   script.Hello("x", 1);

@@ -1,4 +1,6 @@
 // What a step that doesn't run says about why, in words for a person.
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "controller/core/core_impl.h"
@@ -107,6 +109,18 @@ bool Core::Impl::NoteActivity(const std::string& agent, const AttemptKey& key, s
   return true;
 }
 
+// An agent with free slots may be passed over: it isn't to look forgotten.
+std::string Core::Impl::DescribeAvoided(const BuildRecord& record, int index) const {
+  const std::string& avoided = record.build.steps[index].avoid_agent;
+  if (avoided.empty() || IsSettling()) return "";
+  const std::vector<const Agent*> eligible =
+      WithLabels(EligibleAgents(agents_), record.build.labels);
+  const bool is_eligible = std::any_of(eligible.begin(), eligible.end(),
+                                       [&](const Agent* agent) { return agent->name == avoided; });
+  if (!is_eligible || eligible.size() == 1) return "";
+  return absl::StrCat(", not on ", avoided, ", where its last attempt failed");
+}
+
 void Core::Impl::ExplainReadySteps() {
   if (with_ready_.empty()) return;
   const auto describe = [this](const Labels& labels) {
@@ -117,9 +131,11 @@ void Core::Impl::ExplainReadySteps() {
   };
   const auto explain = [this](BuildRecord& record, int index, const std::string& shortage) {
     Step& step = record.build.steps[index];
-    step.message = step.early ? absl::StrCat(step.prepared ? "prepared on " : "being prepared on ",
-                                             step.agent, ", ", shortage)
-                              : shortage;
+    step.message = absl::StrCat(shortage, DescribeAvoided(record, index));
+    if (step.early) {
+      step.message = absl::StrCat(step.prepared ? "prepared on " : "being prepared on ", step.agent,
+                                  ", ", step.message);
+    }
     Touch(record);
   };
   for (const auto& [labels, numbers] : ready_by_labels_) {
