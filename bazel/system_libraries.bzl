@@ -1,7 +1,8 @@
 """Repository @system: the distribution's libraries as cc_library targets, found by pkg-config.
 
 Headers come from /usr/include, which the compiler searches anyway, so a target is its link
-flags. One target a library, so that a query can tell what a pure target depends on.
+flags, and the macros that its headers were compiled with. One target a library, so that a query can
+tell what a pure target depends on.
 """
 
 # Target name -> pkg-config modules.
@@ -46,8 +47,12 @@ _PLAIN = {
     "tomlplusplus": [],
 }
 
-def _flags(repository_ctx, modules, optional = False):
-    result = repository_ctx.execute(["pkg-config", "--libs"] + modules)
+# Libraries whose classes look otherwise without the macros of their .pc file. The others' macros say
+# nothing on this platform.
+_WITH_DEFINES = ["httplib"]
+
+def _flags(repository_ctx, modules, kind = "--libs"):
+    result = repository_ctx.execute(["pkg-config", kind] + modules)
     if result.return_code != 0:
         fail("pkg-config cannot find %s: %s\nRun tests/install-packages to install what Rally builds with." %
              (", ".join(modules), result.stderr))
@@ -66,7 +71,12 @@ def _system_libraries_impl(repository_ctx):
     # gRPC's own .pc lists Abseil's static closure; the shared library needs none of it.
     targets["grpc"] = ["-lgrpc++", "-lgrpc", "-lgpr"]
     for name in sorted(targets):
-        lines.append('cc_library(name = "%s", linkopts = %s)' % (name, repr(targets[name])))
+        defines = []
+        if name in _WITH_DEFINES:
+            flags = _flags(repository_ctx, _PKG_CONFIG[name], "--cflags")
+            defines = [flag[2:] for flag in flags if flag.startswith("-D")]
+        lines.append('cc_library(name = "%s", linkopts = %s, defines = %s)' %
+                     (name, repr(targets[name]), repr(defines)))
     repository_ctx.file("BUILD.bazel", "\n".join(lines) + "\n")
 
 system_libraries = repository_rule(

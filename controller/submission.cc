@@ -10,6 +10,7 @@
 #include "common/blob/digest.h"
 #include "common/blob/directory.h"
 #include "common/pipeline/diagnostic.h"
+#include "common/pipeline/utf8.h"
 #include "controller/wire/build_wire.h"
 #include "controller/wire/value_wire.h"
 
@@ -27,9 +28,7 @@ constexpr int kBuildIdLength = 10;
 
 // What is stored is read again by a strict reader: it must be UTF-8, also when it was cut.
 std::string Shortened(const std::string& text) {
-  std::string cut = text.substr(0, kKeyLimit);
-  while (!blob::IsValidUtf8(cut)) cut.pop_back();
-  return cut;
+  return std::string(CutAtCharacter(text, kKeyLimit));
 }
 
 absl::Status CheckLabels(const v1::SubmitRequest& request) {

@@ -21,6 +21,7 @@ constexpr long kSlowSeconds = 30;               // NOLINT
 constexpr long kMaxRedirects = 5;               // NOLINT
 constexpr size_t kMaxErrorBytes = 4096;
 constexpr char kTlsFailure[] = "rally.dev/tls-failure";
+constexpr char kUntrusted[] = "rally.dev/untrusted-certificate";
 
 // One transfer, as curl's callbacks see it.
 struct Transfer {
@@ -152,14 +153,23 @@ absl::StatusOr<HttpResponse> HttpTransfer::Get(const HttpRequest& request, const
     return spent;
   }
   if (result == CURLE_OK) return std::move(transfer.response);
-  absl::Status status = absl::UnavailableError(
-      error[0] != '\0' ? std::string(error) : std::string(curl_easy_strerror(result)));
+  const std::string why = error[0] != '\0' ? error : curl_easy_strerror(result);
+  if (result == CURLE_PEER_FAILED_VERIFICATION) {
+    absl::Status untrusted = absl::AbortedError(why);
+    untrusted.SetPayload(kUntrusted, absl::Cord(""));
+    return untrusted;
+  }
+  absl::Status status = absl::UnavailableError(why);
   if (result == CURLE_SSL_CONNECT_ERROR) status.SetPayload(kTlsFailure, absl::Cord(""));
   return status;
 }
 
 bool HttpTransfer::IsTlsFailure(const absl::Status& status) {
   return status.GetPayload(kTlsFailure).has_value();
+}
+
+bool HttpTransfer::IsUntrusted(const absl::Status& status) {
+  return status.GetPayload(kUntrusted).has_value();
 }
 
 }  // namespace rally::runtime

@@ -35,7 +35,9 @@ using HttpBody = std::function<absl::Status(int code, absl::string_view bytes)>;
 // Blocking HTTP GETs that follow redirects and reuse connections. It knows nothing of registries.
 // Ownership: owns its connections. Threads: thread-safe. Blocking: Get(), on the network, until the
 // limits, or for 10 s without a connection, or while less than 1 KiB/s came for 30 s.
-// Errors: kUnavailable when no whole answer came; the body's own status; else any answer is OK.
+// Errors: kUnavailable when no whole answer came; kAborted when this host doesn't accept the other
+// side's certificate, which asking again doesn't cure; the body's own status; else any answer is
+// OK.
 class HttpTransfer {
  public:
   HttpTransfer();
@@ -48,6 +50,9 @@ class HttpTransfer {
 
   // Whether the last kUnavailable of Get() meant that the other side doesn't speak TLS.
   static bool IsTlsFailure(const absl::Status& status);
+
+  // Whether the last kAborted of Get() was about the certificate.
+  static bool IsUntrusted(const absl::Status& status);
 
  private:
   void* TakeHandle();

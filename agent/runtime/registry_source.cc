@@ -52,8 +52,22 @@ std::string HostOf(absl::string_view url) {
   return std::string(url.substr(0, url.find_first_of("/?")));
 }
 
-absl::Status Prepend(absl::string_view what, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat(what, status.message()));
+// Of a request that `who` didn't answer. What this side made of an answer stays as it is.
+absl::Status ExplainSilence(absl::string_view who, const absl::Status& status) {
+  std::string text;
+  if (HttpTransfer::IsUntrusted(status)) {
+    text = absl::StrCat(who, " has a certificate that the agent's host doesn't accept: ",
+                        status.message(), "; add the authority that signed it to the host's");
+  } else if (absl::IsUnavailable(status)) {
+    text = absl::StrCat(who, " can't be reached: ", status.message());
+  } else {
+    return status;
+  }
+  absl::Status explained(status.code(), text);
+  status.ForEachPayload([&explained](absl::string_view url, const absl::Cord& payload) {
+    explained.SetPayload(url, payload);
+  });
+  return explained;
 }
 
 }  // namespace
@@ -246,12 +260,13 @@ absl::StatusOr<HttpResponse> RegistrySource::Get(const std::string& path,
     absl::MutexLock lock(&mutex_);
     count = endpoints_.size();
   }
-  // A mirror that lacks the image or is down is passed over.
+  // A mirror that lacks the image, is down or isn't trusted is passed over.
   for (size_t endpoint = 0; endpoint + 1 < count; ++endpoint) {
     absl::StatusOr<HttpResponse> response = GetFrom(endpoint, path, headers, body, limits);
     if (response.ok()) return response;
     if (!absl::IsNotFound(response.status()) && !absl::IsUnavailable(response.status()) &&
-        !absl::IsPermissionDenied(response.status())) {
+        !absl::IsPermissionDenied(response.status()) &&
+        !HttpTransfer::IsUntrusted(response.status())) {
       return response;
     }
   }
@@ -316,9 +331,8 @@ absl::StatusOr<HttpResponse> RegistrySource::Send(size_t index, const std::strin
       endpoints_[index].scheme = plain ? "http" : "https";
     }
   }
-  if (absl::IsUnavailable(response.status())) {
-    return Prepend(absl::StrCat("the registry ", endpoint.host, " can't be reached: "),
-                   response.status());
+  if (!response.ok()) {
+    return ExplainSilence(absl::StrCat("the registry ", endpoint.host), response.status());
   }
   return response;
 }
@@ -371,9 +385,9 @@ absl::StatusOr<std::string> RegistrySource::Authorize(size_t index,
       limits);
   const std::string realm = HostOf(challenge["realm"]);
   if (!response.ok()) {
-    return Prepend(absl::StrCat("the token server ", realm, " of the registry ", endpoint.host,
-                                " can't be reached: "),
-                   response.status());
+    return ExplainSilence(
+        absl::StrCat("the token server ", realm, " of the registry ", endpoint.host),
+        response.status());
   }
   if (response->code != 200) return Explain(*response, realm, "");
   const auto answer = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);

@@ -4,11 +4,14 @@
 #include "agent/runtime/registry_source.h"
 
 #include <httplib.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
 
 #include <map>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/escaping.h"
@@ -21,6 +24,7 @@
 namespace rally::runtime {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Pair;
@@ -30,24 +34,43 @@ constexpr char kManifest[] = R"({"schemaVersion":2})";
 
 class LocalServer {
  public:
-  LocalServer() {
-    port_ = server_.bind_to_any_port("127.0.0.1");
-    thread_ = std::thread([this] { server_.listen_after_bind(); });
+  explicit LocalServer(std::unique_ptr<httplib::Server> server = nullptr)
+      : server_(server != nullptr ? std::move(server) : std::make_unique<httplib::Server>()) {
+    port_ = server_->bind_to_any_port("127.0.0.1");
+    thread_ = std::thread([this] { server_->listen_after_bind(); });
   }
   ~LocalServer() {
     // Not before it listens, or it would never stop.
-    while (!server_.is_running()) std::this_thread::yield();
-    server_.stop();
+    while (!server_->is_running()) std::this_thread::yield();
+    server_->stop();
     thread_.join();
   }
-  httplib::Server& server() { return server_; }
+  httplib::Server& server() { return *server_; }
   std::string host() const { return absl::StrCat("127.0.0.1:", port_); }
 
  private:
-  httplib::Server server_;
+  std::unique_ptr<httplib::Server> server_;
   int port_ = 0;
   std::thread thread_;
 };
+
+// Shows a certificate for 127.0.0.1 that nobody but itself has signed.
+std::unique_ptr<httplib::Server> SelfSignedServer() {
+  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(EVP_EC_gen("P-256"), EVP_PKEY_free);
+  const std::unique_ptr<X509, decltype(&X509_free)> certificate(X509_new(), X509_free);
+  X509_set_version(certificate.get(), X509_VERSION_3);
+  ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), 1);
+  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -60);
+  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
+  X509_NAME* name = X509_get_subject_name(certificate.get());
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                             reinterpret_cast<const unsigned char*>("127.0.0.1"), -1, -1, 0);
+  X509_set_issuer_name(certificate.get(), name);
+  X509_set_pubkey(certificate.get(), key.get());
+  X509_sign(certificate.get(), key.get(), EVP_sha256());
+  auto server = std::make_unique<httplib::SSLServer>(certificate.get(), key.get());
+  return server->is_valid() ? std::move(server) : nullptr;
+}
 
 pipeline::ImageReference ReferenceAt(const std::string& host) {
   pipeline::ImageReference reference;
@@ -254,6 +277,33 @@ TEST(RegistryUnreachableTest, IsUnavailableAndNamesTheHost) {
   const absl::Status status = source.ResolveTag({}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(status.message()), HasSubstr(host));
+}
+
+TEST(RegistryCertificateTest, ThatIsNotAcceptedIsNamedAndNotWaitedFor) {
+  std::unique_ptr<httplib::Server> server = SelfSignedServer();
+  ASSERT_NE(server, nullptr);
+  LocalServer local(std::move(server));
+  RegistrySource source(ReferenceAt(local.host()), RegistryOptions());
+  const absl::Status status = source.ResolveTag({}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr(local.host()), HasSubstr("certificate"),
+                    HasSubstr("add the authority that signed it to the host's")));
+}
+
+TEST(RegistryCertificateTest, AMirrorWithSuchAOneIsPassedOver) {
+  std::unique_ptr<httplib::Server> server = SelfSignedServer();
+  ASSERT_NE(server, nullptr);
+  LocalServer mirror(std::move(server));
+  LocalServer registry;
+  registry.server().Get(
+      "/v2/team/app/manifests/1", [](const httplib::Request&, httplib::Response& response) {
+        response.set_content(kManifest, "application/vnd.oci.image.manifest.v1+json");
+      });
+  RegistryOptions options;
+  options.mirrors[registry.host()] = absl::StrCat("https://", mirror.host());
+  RegistrySource source(ReferenceAt(registry.host()), options);
+  EXPECT_EQ(source.ResolveTag({}).status(), absl::OkStatus());
 }
 
 TEST(ParseChallengeTest, ReadsParameters) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/pipeline/utf8.h"
+
 namespace rally::workspace {
 namespace {
 
@@ -44,7 +46,7 @@ absl::StatusOr<const Directory*> DirectoryEdit::Finish(uint32_t mode, absl::Time
   const absl::Status valid = blob::Validate(*added_);
   if (!valid.ok()) return valid;
   for (const blob::SymlinkNode& node : added_->symlinks()) {
-    if (!blob::IsValidUtf8(node.target())) {
+    if (!IsValidUtf8(node.target())) {
       return absl::InvalidArgumentError("the target of a symlink in it is not UTF-8");
     }
   }

@@ -37,9 +37,6 @@ inline constexpr uint32_t kExecutableFileMode = 0755;
 inline constexpr uint32_t kPlainDirectoryMode = 0755;
 inline constexpr uint32_t kModeMask = 0777;
 
-// Without surrogates and overlong forms: what a string field of a message may hold.
-bool IsValidUtf8(absl::string_view text);
-
 // OK if it can be one entry's name: not empty, not "." or "..", no '/' or NUL, at most 255 bytes,
 // UTF-8.
 absl::Status ValidateName(absl::string_view name);

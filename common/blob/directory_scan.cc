@@ -17,6 +17,7 @@
 #include "common/blob/open_beneath.h"
 #include "common/blob/run_in_parallel.h"
 #include "common/blob/stat_cache.h"
+#include "common/pipeline/utf8.h"
 
 namespace rally::blob {
 namespace {

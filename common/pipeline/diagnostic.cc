@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/pipeline/utf8.h"
 
 namespace rally::pipeline {
 namespace {
@@ -25,8 +26,6 @@ absl::string_view SourceLine(absl::string_view source, int line) {
   source = source.substr(0, source.find('\n'));
   return absl::StripSuffix(source, "\r");
 }
-
-bool IsContinuationByte(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
 // A terminal must not be told to do things by the file that it shows.
 std::string WithoutControlCharacters(absl::string_view text) {
@@ -54,14 +53,14 @@ std::string Format(const Diagnostic& diagnostic, absl::string_view file, absl::s
   if (line.empty()) return text;
   const size_t at = std::min<size_t>(std::max(diagnostic.column, 1) - 1, line.size());
   size_t begin = at > kBytesBeforeCaret ? at - kBytesBeforeCaret : 0;
-  while (begin > 0 && IsContinuationByte(line[begin])) --begin;
+  while (begin > 0 && IsUtf8Continuation(line[begin])) --begin;
   size_t end = std::min(line.size(), at + kBytesAfterCaret);
-  while (end < line.size() && IsContinuationByte(line[end])) ++end;
+  while (end < line.size() && IsUtf8Continuation(line[end])) ++end;
 
   absl::StrAppend(&text, "\n  ", WithoutControlCharacters(line.substr(begin, end - begin)), "\n  ");
   for (size_t i = begin; i < at; ++i) {
     // A tab stays a tab, and a character of several bytes is one blank, so the caret lines up.
-    if (!IsContinuationByte(line[i])) text.push_back(line[i] == '\t' ? '\t' : ' ');
+    if (!IsUtf8Continuation(line[i])) text.push_back(line[i] == '\t' ? '\t' : ' ');
   }
   text.push_back('^');
   return text;

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/pipeline/go_template/utf8.h"
+#include "common/pipeline/utf8.h"
 
 namespace rally::pipeline {
 
@@ -17,12 +17,12 @@ constexpr size_t kMaxMessageBytes = 2000;
 
 std::string Presentable(std::string message) {
   const bool too_long = message.size() > kMaxMessageBytes;
-  if (!too_long && go_template::IsValidUtf8(message)) return message;
+  if (!too_long && IsValidUtf8(message)) return message;
   std::string presentable;
   absl::string_view rest = message;
   while (!rest.empty() && presentable.size() < kMaxMessageBytes) {
-    const go_template::Utf8Character character = go_template::FirstCharacter(rest);
-    go_template::AppendUtf8(character.code, &presentable);
+    const Utf8Character character = FirstCharacter(rest);
+    AppendUtf8(character.code, &presentable);
     rest.remove_prefix(character.size);
   }
   if (!rest.empty()) presentable += "...";

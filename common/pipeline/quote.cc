@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "absl/strings/str_cat.h"
+#include "common/pipeline/utf8.h"
 
 namespace rally::pipeline {
 namespace {
@@ -10,13 +11,9 @@ constexpr size_t kMaxQuotedBytes = 100;
 }  // namespace
 
 std::string Quote(absl::string_view text) {
-  size_t end = text.size();
-  if (end > kMaxQuotedBytes) {
-    end = kMaxQuotedBytes;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  }
+  const absl::string_view shown = CutAtCharacter(text, kMaxQuotedBytes);
   std::string quoted = "\"";
-  for (const char c : text.substr(0, end)) {
+  for (const char c : shown) {
     const auto byte = static_cast<unsigned char>(c);
     if (c == '"' || c == '\\') {
       quoted.push_back('\\');
@@ -33,7 +30,7 @@ std::string Quote(absl::string_view text) {
       quoted.push_back(c);
     }
   }
-  quoted.append(end < text.size() ? "...\"" : "\"");
+  quoted.append(shown.size() < text.size() ? "...\"" : "\"");
   return quoted;
 }
 

@@ -5,7 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/pipeline/go_template/utf8.h"
+#include "common/pipeline/utf8.h"
 
 namespace rally::pipeline {
 namespace {
@@ -35,7 +35,7 @@ bool StringRenderer::Render(absl::string_view key, int index, TomlValue* value) 
     return false;
   }
   // Functions work on bytes, so half a character can come out.
-  if (!go_template::IsValidUtf8(rendered.text)) {
+  if (!IsValidUtf8(rendered.text)) {
     diagnostics_.Error(value->position, absl::StrCat(LabelOf(key, index),
                                                      ": template: the result is not valid UTF-8"));
     return false;

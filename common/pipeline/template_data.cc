@@ -9,9 +9,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/pipeline/go_template/utf8.h"
 #include "common/pipeline/quote.h"
 #include "common/pipeline/spelling.h"
+#include "common/pipeline/utf8.h"
 #include "common/pipeline/values.h"
 
 namespace rally::pipeline {
@@ -54,7 +54,7 @@ Value::Map BuildMap(const std::map<std::string, std::string>& given, DiagnosticL
                                 : absl::StrCat("unknown; did you mean \"", suggestion, "\"?"));
     } else if (value.size() > kMaxValueBytes) {
       report(absl::StrCat("longer than ", kMaxValueBytes >> 10, " KiB"));
-    } else if (!go_template::IsValidUtf8(value)) {
+    } else if (!IsValidUtf8(value)) {
       report("not valid UTF-8");
     } else {
       build.insert_or_assign(name, Value(value));

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 
+#include "common/pipeline/utf8.h"
+
 namespace rally::pipeline {
 namespace {
 
 constexpr size_t kStride = 64;
 
 bool IsAscii(char c) { return static_cast<unsigned char>(c) < 0x80; }
-bool BeginsCharacter(char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }
 
 }  // namespace
 
@@ -17,7 +18,7 @@ TextPositions::TextPositions(absl::string_view text) : text_(text), line_starts_
   if (!ascii) characters_before_line_.push_back(0);
   size_t characters = 0;
   for (size_t i = 0; i < text.size(); ++i) {
-    if (!ascii && BeginsCharacter(text[i])) {
+    if (!ascii && !IsUtf8Continuation(text[i])) {
       if (characters % kStride == 0) character_marks_.push_back(i);
       ++characters;
     }
@@ -44,7 +45,7 @@ size_t TextPositions::ByteOfCharacter(int line, int character) const {
   size_t at = character_marks_[wanted / kStride];
   for (wanted %= kStride; wanted > 0 && at < text_.size(); --wanted) {
     ++at;
-    while (at < text_.size() && !BeginsCharacter(text_[at])) ++at;
+    while (at < text_.size() && IsUtf8Continuation(text_[at])) ++at;
   }
   return at;
 }

@@ -8,8 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "common/pipeline/go_template/utf8.h"
 #include "common/pipeline/quote.h"
+#include "common/pipeline/utf8.h"
 
 namespace rally::pipeline {
 
@@ -153,7 +153,7 @@ void Values::AddSet(absl::string_view set) {
   if (set.size() > kMaxSetBytes) {
     return report(absl::StrCat("longer than ", kMaxSetBytes >> 10, " KiB"));
   }
-  if (!go_template::IsValidUtf8(set)) return report("not valid UTF-8");
+  if (!IsValidUtf8(set)) return report("not valid UTF-8");
   const size_t equals = set.find('=');
   if (equals == absl::string_view::npos) return report("no \"=\" found");
   std::vector<std::string> parts = absl::StrSplit(set.substr(0, equals), '.');

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/blob/digest.h"
+#include "common/pipeline/utf8.h"
 #include "common/rpc/status.h"
 #include "controller/service/report_queue.h"
 #include "controller/wire/build_wire.h"
@@ -73,13 +74,8 @@ Loop::Activities ActivitiesOf(const v1::Heartbeat& heartbeat) {
   Loop::Activities activities;
   for (const v1::AttemptActivity& activity : heartbeat.activities()) {
     if (activities.size() == kReportLimit) break;
-    absl::string_view doing = activity.doing();
-    if (doing.size() > kActivityLimit) {
-      size_t end = kActivityLimit;
-      while (end > 0 && (static_cast<unsigned char>(doing[end]) & 0xC0) == 0x80) --end;
-      doing = doing.substr(0, end);
-    }
-    activities.emplace_back(wire::FromProto(activity.key()), doing);
+    activities.emplace_back(wire::FromProto(activity.key()),
+                            CutAtCharacter(activity.doing(), kActivityLimit));
   }
   return activities;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/pipeline/utf8.h"
 #include "common/version.h"
 #include "nlohmann/json.hpp"
 #include "rallyctl/findings/rules.h"
@@ -25,9 +26,8 @@ int CharacterColumn(absl::string_view text, int line, int byte_column) {
     text.remove_prefix(newline + 1);
   }
   text = text.substr(0, std::max(0, byte_column - 1));
-  return byte_column - static_cast<int>(std::count_if(text.begin(), text.end(), [](char c) {
-           return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
-         }));
+  return byte_column -
+         static_cast<int>(std::count_if(text.begin(), text.end(), IsUtf8Continuation));
 }
 
 // A path as a URI: relative to where the tool ran, or absolute.

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/pipeline/utf8.h"
 #include "common/size.h"
 
 namespace rally::rallyctl {
@@ -32,8 +33,6 @@ const char* Sequence(Colour colour) {
   }
   return "";
 }
-
-bool IsContinuationByte(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
 }  // namespace
 
@@ -93,7 +92,7 @@ std::string BytesText(int64_t bytes) { return SizeText(bytes); }
 
 int DisplayWidth(absl::string_view text) {
   int width = 0;
-  for (char c : text) width += IsContinuationByte(c) ? 0 : 1;
+  for (char c : text) width += IsUtf8Continuation(c) ? 0 : 1;
   return width;
 }
 
@@ -102,7 +101,7 @@ std::string Truncate(absl::string_view text, int width) {
   if (width <= 0) return "";
   size_t end = 0;
   for (int kept = 0; end < text.size(); ++end) {
-    if (IsContinuationByte(text[end])) continue;
+    if (IsUtf8Continuation(text[end])) continue;
     if (kept++ == width - 1) break;
   }
   return absl::StrCat(text.substr(0, end), "…");

@@ -11,7 +11,7 @@
 #include "absl/strings/charconv.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/pipeline/go_template/utf8.h"
+#include "common/pipeline/utf8.h"
 
 namespace rally::go_template {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "common/pipeline/go_template/utf8.h"
+#include "common/pipeline/utf8.h"
 
 namespace rally::go_template {
 namespace {

@@ -7,7 +7,7 @@
 #include "common/pipeline/go_template/bounded_text.h"
 #include "common/pipeline/go_template/find_text.h"
 #include "common/pipeline/go_template/function_groups.h"
-#include "common/pipeline/go_template/utf8.h"
+#include "common/pipeline/utf8.h"
 
 namespace rally::go_template {
 namespace {

@@ -4,8 +4,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "common/pipeline/go_template/utf8.h"
 #include "common/pipeline/quote.h"
+#include "common/pipeline/utf8.h"
 
 namespace rally::go_template {
 

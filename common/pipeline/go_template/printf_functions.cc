@@ -12,8 +12,8 @@
 #include "common/pipeline/go_template/go_quote.h"
 #include "common/pipeline/go_template/printf_format.h"
 #include "common/pipeline/go_template/printf_number.h"
-#include "common/pipeline/go_template/utf8.h"
 #include "common/pipeline/quote.h"
+#include "common/pipeline/utf8.h"
 
 namespace rally::go_template {
 namespace {

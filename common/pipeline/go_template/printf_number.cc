@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/pipeline/go_template/float_text.h"
 #include "common/pipeline/go_template/unicode.h"
-#include "common/pipeline/go_template/utf8.h"
+#include "common/pipeline/utf8.h"
 
 namespace rally::go_template {
 namespace {

@@ -12,8 +12,8 @@
 #include "common/pipeline/go_template/argument.h"
 #include "common/pipeline/go_template/bounded_text.h"
 #include "common/pipeline/go_template/function_groups.h"
-#include "common/pipeline/go_template/utf8.h"
 #include "common/pipeline/quote.h"
+#include "common/pipeline/utf8.h"
 #include "re2/re2.h"
 
 namespace rally::go_template {

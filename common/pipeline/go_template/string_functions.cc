@@ -12,7 +12,7 @@
 #include "common/pipeline/go_template/function_groups.h"
 #include "common/pipeline/go_template/go_quote.h"
 #include "common/pipeline/go_template/unicode.h"
-#include "common/pipeline/go_template/utf8.h"
+#include "common/pipeline/utf8.h"
 
 namespace rally::go_template {
 namespace {

@@ -1,4 +1,4 @@
-// The layers below the functions: UTF-8, Unicode, text of floats.
+// The layers below the functions: Unicode, text of floats.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -6,61 +6,12 @@
 #include "absl/strings/string_view.h"
 #include "common/pipeline/go_template/float_text.h"
 #include "common/pipeline/go_template/unicode.h"
-#include "common/pipeline/go_template/utf8.h"
 #include "common/pipeline/go_template/value_text.h"
+#include "common/pipeline/utf8.h"
 #include "gtest/gtest.h"
 
 namespace rally::go_template {
 namespace {
-
-TEST(Utf8Test, ReadsCharactersOfEachSize) {
-  struct Case {
-    absl::string_view text;
-    char32_t code;
-    size_t size;
-  };
-  for (const Case& c : std::vector<Case>{{"a", 'a', 1},
-                                         {"é!", 0xE9, 2},
-                                         {"€", 0x20AC, 3},
-                                         {"\U0001F600", 0x1F600, 4},
-                                         {"\U0010FFFF", 0x10FFFF, 4}}) {
-    const Utf8Character character = FirstCharacter(c.text);
-    EXPECT_TRUE(character.valid) << c.text;
-    EXPECT_EQ(character.code, c.code);
-    EXPECT_EQ(character.size, c.size);
-    std::string written;
-    AppendUtf8(c.code, &written);
-    EXPECT_EQ(written, c.text.substr(0, c.size));
-  }
-}
-
-TEST(Utf8Test, TakesOneByteOfWhatIsNone) {
-  for (const absl::string_view text :
-       {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80",
-        "\xF4\x90\x80\x80", "\xF8\x88\x80\x80\x80", "\xFF", "\xC3", "\xE2\x82", "\xC3("}) {
-    const Utf8Character character = FirstCharacter(text);
-    EXPECT_FALSE(character.valid);
-    EXPECT_EQ(character.code, kReplacementCharacter);
-    EXPECT_EQ(character.size, 1);
-    EXPECT_FALSE(IsValidUtf8(text));
-  }
-  EXPECT_TRUE(IsValidUtf8("aé€\U0001F600"));
-}
-
-TEST(Utf8Test, CountsAndCutsByCharacters) {
-  EXPECT_EQ(CountCharacters("aé€\xFF"), 4);
-  EXPECT_EQ(CountCharacters(""), 0);
-  EXPECT_EQ(FirstCharacters("aé€", 2), "aé");
-  EXPECT_EQ(FirstCharacters("aé€", 9), "aé€");
-  EXPECT_EQ(FirstCharacters("aé€", 0), "");
-}
-
-TEST(Utf8Test, WritesNoSurrogates) {
-  std::string text;
-  AppendUtf8(0xD800, &text);
-  AppendUtf8(0x110000, &text);
-  EXPECT_EQ(text, "\xEF\xBF\xBD\xEF\xBF\xBD");
-}
 
 TEST(UnicodeTest, MapsCaseOneToOne) {
   EXPECT_EQ(ToUpper('a'), U'A');

@@ -1,11 +1,9 @@
-#include "common/pipeline/go_template/utf8.h"
+#include "common/pipeline/utf8.h"
 
-namespace rally::go_template {
+namespace rally {
 namespace {
 
 constexpr bool IsSurrogate(char32_t code) { return code >= 0xD800 && code <= 0xDFFF; }
-
-constexpr bool IsContinuation(unsigned char byte) { return (byte & 0xC0) == 0x80; }
 
 }  // namespace
 
@@ -28,7 +26,7 @@ Utf8Character FirstCharacter(absl::string_view text) {
   }
   if (text.size() < size) return kInvalid;
   for (size_t i = 1; i < size; ++i) {
-    if (!IsContinuation(byte(i))) return kInvalid;
+    if (!IsUtf8Continuation(text[i])) return kInvalid;
     code = code << 6 | (byte(i) & 0x3F);
   }
   if (code < least || code > kMaxCharacter || IsSurrogate(code)) return kInvalid;
@@ -50,6 +48,10 @@ void AppendUtf8(char32_t code, std::string* text) {
 }
 
 bool IsValidUtf8(absl::string_view text) {
+  // Most text is ASCII.
+  unsigned char any = 0;
+  for (const char c : text) any |= static_cast<unsigned char>(c);
+  if (any < 0x80) return true;
   while (!text.empty()) {
     const Utf8Character character = FirstCharacter(text);
     if (!character.valid) return false;
@@ -70,4 +72,10 @@ absl::string_view FirstCharacters(absl::string_view text, size_t count) {
   return text.substr(0, end);
 }
 
-}  // namespace rally::go_template
+absl::string_view CutAtCharacter(absl::string_view text, size_t bytes) {
+  if (text.size() <= bytes) return text;
+  while (bytes > 0 && IsUtf8Continuation(text[bytes])) --bytes;
+  return text.substr(0, bytes);
+}
+
+}  // namespace rally
