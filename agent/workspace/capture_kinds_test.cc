@@ -79,6 +79,7 @@ TEST_P(CaptureKindsTest, EqualsFullScan) {
   const int64_t read_before = remote.read_blobs();
   ASSERT_EQ(store->Mount("b-2-1", captured->output_root, 0, 0), absl::OkStatus());
   EXPECT_EQ(ScanOf(*next), scanned);
+  EXPECT_THAT(FilesThatAreOne(*next), testing::IsEmpty());
   EXPECT_EQ(remote.read_blobs(), read_before);
   ASSERT_EQ(store->Discard("b-2-1"), absl::OkStatus());
 
@@ -89,6 +90,7 @@ TEST_P(CaptureKindsTest, EqualsFullScan) {
   ASSERT_TRUE(there.ok()) << there.status();
   ASSERT_EQ(elsewhere->Mount("b-2-2", captured->output_root, 0, 0), absl::OkStatus());
   EXPECT_EQ(ScanOf(*there), scanned);
+  EXPECT_THAT(FilesThatAreOne(*there), testing::IsEmpty());
   ASSERT_EQ(elsewhere->Discard("b-2-2"), absl::OkStatus());
   EXPECT_THAT(MountsBelow(directory.path()), testing::IsEmpty());
 }
@@ -151,6 +153,8 @@ INSTANTIATE_TEST_SUITE_P(
         {"RemovedInsideMoved", "mv src s; mv s/deep s/d; rm s/d/er/c.c; mv s/d .", 5, 0, 6},
         {"Hardlinks", "ln src/a.c src/hard; ln src/a.c top; echo x > n1; ln n1 n2", 4, 0, 0},
         {"HardlinkWritten", "ln src/a.c src/hard; echo both >> src/hard", 1, 1, 0},
+        {"HardlinksOfOddModes", "mkdir p; cp run.sh p/1; chmod 711 p/1; ln p/1 p/2; ln p/1 3", 4, 0,
+         0},
         {"EmptyDirectories", "mkdir -p e/f; rmdir empty", 2, 0, 1},
         {"Sparse", "truncate -s 3M sparse; printf x >> sparse", 1, 0, 0},
         {"LargeFile", "head -c 6000000 /dev/zero | tr '\\0' z > large", 1, 0, 0},

@@ -10,6 +10,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -31,11 +32,16 @@ class LocalFiles {
   // mtime is most likely the one that is wanted next.
   void Add(const blob::BlobKey& content, uint64_t layer, absl::string_view path);
 
-  // Makes dirfd/name, which doesn't exist, a file with this content: a hard link where mode and
-  // mtime agree, else a copy. False, and nothing there, when it can't. `layers` is the directory
-  // of all layers. Never links or copies an empty file: its inode would be shared by everything.
+  // The inodes that a tree in the making has by links. No step may find one inode under two names
+  // that it didn't link itself: cp and tar would keep them one.
+  using LinkedInodes = absl::flat_hash_set<ino_t>;
+
+  // Makes dirfd/name, which doesn't exist, a file with this content: where `linked` isn't null and
+  // lacks the inode, and mode and mtime agree, a hard link, else a copy. False, and nothing there,
+  // when it can't, or what is here no longer has that content. `layers` is the directory of all
+  // layers. Nothing for empty files: they are faster made than found.
   bool Provide(const blob::Digest& digest, uint32_t mode, std::optional<absl::Time> mtime,
-               int layers, int dirfd, const char* name) const;
+               int layers, int dirfd, const char* name, LinkedInodes* linked);
 
   // Forgets what lies in these layers.
   void Forget(const std::vector<uint64_t>& layers);
@@ -50,6 +56,7 @@ class LocalFiles {
     std::string path;
   };
 
+  void ForgetDamaged(const blob::Digest& digest);
   // An O_PATH descriptor.
   FileDescriptor Find(const blob::Digest& digest, int layers, struct stat* stat) const;
 

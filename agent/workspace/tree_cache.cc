@@ -29,16 +29,21 @@ constexpr size_t kCandidates = 8;
 
 class LayersAsSource : public blob::FileSource {
  public:
-  LayersAsSource(const LocalFiles& files, int layers) : files_(files), layers_(layers) {}
+  // A tree that lies over another has only files of its own: the other may have any inode already.
+  LayersAsSource(LocalFiles& files, int layers, bool over_another)
+      : files_(files), layers_(layers), may_link_(!over_another) {}
 
   bool TryLocal(const Digest& digest, uint32_t mode, std::optional<absl::Time> mtime, int dirfd,
                 const char* name) override {
-    return files_.Provide(digest, mode, mtime, layers_, dirfd, name);
+    return files_.Provide(digest, mode, mtime, layers_, dirfd, name,
+                          may_link_ ? &linked_ : nullptr);
   }
 
  private:
-  const LocalFiles& files_;
+  LocalFiles& files_;
   const int layers_;
+  const bool may_link_;
+  LocalFiles::LinkedInodes linked_;
 };
 
 blob::BlobKey KeyOfNode(const FileNode& node) {
@@ -129,7 +134,7 @@ absl::Status TreeCache::BuildLayer(const blob::LoadedTree& loaded, const Digest&
   const std::string name = absl::StrCat("layer-", layer);
   FileDescriptor parent(::open(staging.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!parent.valid()) return absl::ErrnoToStatus(errno, absl::StrCat("opening ", staging));
-  LayersAsSource source(*parts_.local_files, layers_.get());
+  LayersAsSource source(*parts_.local_files, layers_.get(), base.has_value());
   DeadlineBlobStore remote(parts_.remote, deadline);
   const auto built = blob::MaterialiseLoaded(loaded, root, base, *parts_.reader, remote, &source,
                                              parent.get(), name);

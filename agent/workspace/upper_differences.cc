@@ -7,18 +7,24 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/time.h"
+#include "agent/workspace/copy_file.h"
 #include "common/blob/directory.h"
 #include "common/blob/open_beneath.h"
+#include "common/file_descriptor.h"
 
 namespace rally::workspace {
 namespace {
 
-// Removing an entry changes its directory's mtime, which is part of the tree.
-absl::Status ReplaceSpecialFile(int upper, const std::string& path, bool whiteout) {
+// Replacing an entry changes its directory's mtime, which is part of the tree and stays.
+absl::Status ReplaceEntry(
+    int upper, const std::string& path,
+    absl::FunctionRef<absl::Status(int parent, const std::string& name)> replace) {
   const size_t slash = path.rfind('/');
   const std::string parent_path = slash == std::string::npos ? "" : path.substr(0, slash);
   const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
@@ -26,14 +32,36 @@ absl::Status ReplaceSpecialFile(int upper, const std::string& path, bool whiteou
   if (!parent.ok()) return parent.status();
   struct stat before;
   if (::fstat(parent->get(), &before) != 0) return WorkspaceErrno("stat", parent_path);
-  if (::unlinkat(parent->get(), name.c_str(), 0) != 0) return WorkspaceErrno("removing", path);
-  if (whiteout && ::mknodat(parent->get(), name.c_str(), S_IFCHR, makedev(0, 0)) != 0) {
-    return WorkspaceErrno("hiding", path);
-  }
+  if (absl::Status status = replace(parent->get(), name); !status.ok()) return status;
   const timespec times[] = {before.st_atim, before.st_mtim};
-  if (::futimens(parent->get(), times) != 0)
+  if (::futimens(parent->get(), times) != 0) {
     return WorkspaceErrno("setting the time of", parent_path);
+  }
   return absl::OkStatus();
+}
+
+absl::Status ReplaceSpecialFile(int upper, const std::string& path, bool whiteout) {
+  return ReplaceEntry(upper, path, [&](int parent, const std::string& name) {
+    if (::unlinkat(parent, name.c_str(), 0) != 0) return WorkspaceErrno("removing", path);
+    if (whiteout && ::mknodat(parent, name.c_str(), S_IFCHR, makedev(0, 0)) != 0) {
+      return WorkspaceErrno("hiding", path);
+    }
+    return absl::OkStatus();
+  });
+}
+
+absl::Status BreakHardLink(int upper, const std::string& path) {
+  return ReplaceEntry(upper, path, [&](int parent, const std::string& name) {
+    FileDescriptor file(
+        ::openat(parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    struct stat stat;
+    if (!file.valid() || ::fstat(file.get(), &stat) != 0) return WorkspaceErrno("opening", path);
+    // Its other names were replaced before.
+    if (stat.st_nlink == 1) return absl::OkStatus();
+    if (::unlinkat(parent, name.c_str(), 0) != 0) return WorkspaceErrno("removing", path);
+    return CopyFile(file.get(), stat.st_size, stat.st_mode & 07777,
+                    absl::TimeFromTimespec(stat.st_mtim), parent, name.c_str());
+  });
 }
 
 absl::Status RemoveAttributes(int upper, const std::string& path) {
@@ -59,6 +87,8 @@ absl::Status RemoveDifference(int upper, const UpperDifference& difference) {
       return ReplaceSpecialFile(upper, path, /*whiteout=*/true);
     case UpperDifference::Kind::kAttributes:
       return RemoveAttributes(upper, path);
+    case UpperDifference::Kind::kHardLink:
+      return BreakHardLink(upper, path);
     case UpperDifference::Kind::kOwner:
     case UpperDifference::Kind::kMode:
       break;

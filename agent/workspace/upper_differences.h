@@ -15,6 +15,7 @@ struct UpperDifference {
   enum class Kind {
     kSpecialFile,  // A socket, fifo or device.
     kShadowing,    // The same, where the input tree has an entry, which it hides.
+    kHardLink,     // A file with another name, which there is a file of its own.
     kOwner,        // Not root's.
     kMode,         // Setuid, setgid or sticky.
     kAttributes,   // Extended attributes.

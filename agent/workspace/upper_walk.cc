@@ -234,6 +234,9 @@ class UpperWalk {
     using Kind = UpperDifference::Kind;
     entry.mode = stat.st_mode & blob::kModeMask;
     entry.mtime = absl::TimeFromTimespec(stat.st_mtim);
+    if (S_ISREG(stat.st_mode) && stat.st_nlink > 1) {
+      result_.differences.push_back({Kind::kHardLink, path});
+    }
     if (stat.st_uid != 0 || stat.st_gid != 0) {
       result_.differences.push_back({Kind::kOwner, path});
     }

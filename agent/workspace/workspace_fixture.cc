@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "absl/strings/match.h"
@@ -84,6 +85,17 @@ void RunScript(const std::string& directory, const std::string& script) {
   int status = 0;
   ::waitpid(child, &status, 0);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "script: " << script;
+}
+
+std::vector<std::string> FilesThatAreOne(const std::string& directory) {
+  std::vector<std::string> result;
+  std::set<std::pair<dev_t, ino_t>> seen;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    struct stat stat;
+    if (::lstat(entry.path().c_str(), &stat) != 0 || !S_ISREG(stat.st_mode)) continue;
+    if (!seen.emplace(stat.st_dev, stat.st_ino).second) result.push_back(entry.path());
+  }
+  return result;
 }
 
 blob::Digest ScanOf(const std::string& directory) {

@@ -34,6 +34,9 @@ std::vector<std::string> MountsBelow(const std::string& directory);
 // Runs a shell script in a directory, with umask 022; adds a failure to the test if it fails.
 void RunScript(const std::string& directory, const std::string& script);
 
+// The files below a directory that share their inode with one listed before, which no step may see.
+std::vector<std::string> FilesThatAreOne(const std::string& directory);
+
 // The root digest of a directory by a full scan. Adds a failure to the test if that fails.
 blob::Digest ScanOf(const std::string& directory);
 

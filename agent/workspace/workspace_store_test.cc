@@ -112,6 +112,33 @@ TEST_F(WorkspaceStoreTest, SimilarTreeFetchesOnlyWhatIsMissing) {
   EXPECT_THAT(links, ElementsAre(2, 2, 1, 1, 1, 1));
 }
 
+TEST_F(WorkspaceStoreTest, FilesOfOneContentStayFilesOfTheirOwn) {
+  ASSERT_EQ(store_->EnsureTree(base_, Soon()), absl::OkStatus());
+  store_->FinishBackgroundWork();
+  RunScript(directory_.path(),
+            "cp -a base twins; mkdir twins/x; for i in 1 2 3; do cp -p twins/b twins/x/$i; done; "
+            "mkdir many; for i in 1 2 3 4 5 6 7 8; do cp -p base/b many/$i; done");
+  // One is made as a layer over the base, the other whole.
+  for (const char* name : {"twins", "many"}) {
+    const blob::Digest root = UploadDirectory(directory_.Below(name), remote_);
+    const std::string path = MountFor(absl::StrCat(name, "-1-1"), root);
+    EXPECT_EQ(ScanOf(path), root);
+    EXPECT_THAT(FilesThatAreOne(path), IsEmpty());
+  }
+}
+
+TEST_F(WorkspaceStoreTest, DamagedLocalFileIsFetchedAgain) {
+  ASSERT_EQ(store_->EnsureTree(base_, Soon()), absl::OkStatus());
+  store_->FinishBackgroundWork();
+  RunScript(StoreDirectory(),
+            "for file in layers/*/b; do printf x | dd of=$file conv=notrunc status=none; done");
+  RunScript(directory_.path(), "mkdir other; cp -a base/b other/elsewhere; mkdir other/new");
+  const blob::Digest other = UploadDirectory(directory_.Below("other"), remote_);
+  const std::string path = MountFor("b-1-1", other);
+  EXPECT_EQ(Contents(path + "/elsewhere"), "two\n");
+  EXPECT_EQ(ScanOf(path), other);
+}
+
 TEST_F(WorkspaceStoreTest, LocalFilesAreFoundAgainAfterARestart) {
   const blob::Digest stepped = Step("b-1-1", base_, "mkdir n; echo three > n/c");
   // A tree with the content of the base and of the step's layer, which this host doesn't have.

@@ -146,7 +146,8 @@ class Applier {
       return absl::OkStatus();
     }
     if (after.file != nullptr || after.symlink != nullptr) {
-      AddEntry(after, result);
+      const bool only_touched = DifferAtMostInMtime(before, after);
+      AddEntry(only_touched && !DifferAtMostInMtime(current, after) ? current : after, result);
       return absl::OkStatus();
     }
     // Now the step left a directory or nothing at this path.

@@ -45,7 +45,9 @@ using OrderedPredicate = std::function<bool(int earlier, int later)>;
 
 // Applies the steps' deltas to the base, in their order. A pure function of its arguments; time and
 // reads grow with what changed, not with what exists. The rules, per path:
-// - A later step's entry replaces an earlier one whole, mtime included.
+// - A later step's entry replaces an earlier one whole, mtime included. But a file of which a step
+//   changed nothing but the mtime counts as unchanged where the other steps made something else of
+//   it: theirs stays.
 // - Removing a directory deletes the entries that the step's own input had in it, and no others;
 //   a directory in which other steps' entries are left stays.
 // - Two unordered steps conflict where their outcomes differ. A deletion is an outcome; so is the

@@ -17,7 +17,7 @@ namespace {
 struct Outcome {
   enum class Kind {
     kDeleted,    // There was an entry, and there is none now.
-    kFile,       // A file, new or with other content, mode or mtime.
+    kFile,       // A file, new or with other content or mode.
     kSymlink,    // A symlink, new or with another target.
     kDirectory,  // A directory where there was none.
   };
@@ -55,6 +55,7 @@ class WriteCollector : public DeltaVisitor {
   }
 
   void Visit(const NamedEntry& before, const NamedEntry& after) override {
+    if (DifferAtMostInMtime(before, after)) return;
     Write write;
     write.delta = delta_;
     if (after.file != nullptr) {

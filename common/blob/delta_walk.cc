@@ -77,6 +77,11 @@ bool SameEntry(const NamedEntry& a, const NamedEntry& b) {
   return !a.exists() && !b.exists();
 }
 
+bool DifferAtMostInMtime(const NamedEntry& a, const NamedEntry& b) {
+  return a.file != nullptr && b.file != nullptr && IsSameBlob(*a.file, *b.file) &&
+         ModeOf(*a.file) == ModeOf(*b.file);
+}
+
 EntriesByName EntriesOf(const Directory& directory) {
   EntriesByName entries;
   entries.reserve(static_cast<size_t>(directory.files_size() + directory.symlinks_size() +

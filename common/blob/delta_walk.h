@@ -31,6 +31,9 @@ struct NamedEntry {
 // Same type, content, mode, target and mtime; directories: the same digest.
 bool SameEntry(const NamedEntry& a, const NamedEntry& b);
 
+// Two files with the same content and mode.
+bool DifferAtMostInMtime(const NamedEntry& a, const NamedEntry& b);
+
 // The difference between the two sides of a path, of which at least one exists.
 DeltaEntry MakeDeltaEntry(std::string path, const NamedEntry& before, const NamedEntry& after);
 // That of a directory of which the mode differs.
