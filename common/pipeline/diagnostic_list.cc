@@ -66,8 +66,9 @@ void DiagnosticList::KeepShown(std::vector<Diagnostic>* diagnostics) {
   int warnings = 0;
   std::vector<Diagnostic> shown;
   for (Diagnostic& diagnostic : *diagnostics) {
-    int& count = diagnostic.severity == Severity::kError ? errors : warnings;
-    if (++count <= kMaxShown) shown.push_back(std::move(diagnostic));
+    const bool is_shown = diagnostic.severity == Severity::kError ? ++errors <= kMaxShown
+                                                                  : ++warnings <= kMaxWarningsShown;
+    if (is_shown) shown.push_back(std::move(diagnostic));
   }
   *diagnostics = std::move(shown);
 }
@@ -75,13 +76,12 @@ void DiagnosticList::KeepShown(std::vector<Diagnostic>* diagnostics) {
 std::vector<Diagnostic> DiagnosticList::Sorted() const {
   std::vector<Diagnostic> shown = diagnostics_;
   KeepShown(&shown);
-  const auto add_rest = [&shown](Severity severity, int count, const char* noun) {
-    const int rest = count - kMaxShown;
+  const auto add_rest = [&shown](Severity severity, int rest, const char* noun) {
     if (rest <= 0) return;
     shown.push_back({severity, 0, 0, absl::StrCat(rest, " more ", noun, rest == 1 ? "" : "s")});
   };
-  add_rest(Severity::kError, error_count_, "error");
-  add_rest(Severity::kWarning, warning_count_, "warning");
+  add_rest(Severity::kError, error_count_ - kMaxShown, "error");
+  add_rest(Severity::kWarning, warning_count_ - kMaxWarningsShown, "warning");
   return shown;
 }
 

@@ -23,6 +23,8 @@ struct Position {
 class DiagnosticList {
  public:
   static constexpr int kMaxShown = 20;
+  // More, as programs look for them in render's and lint's JSON.
+  static constexpr int kMaxWarningsShown = 200;
 
   // Of a message of any bytes and any length, what can be shown is kept.
   void Error(Position at, std::string message);
@@ -34,8 +36,9 @@ class DiagnosticList {
   int error_count() const { return error_count_; }
   int warning_count() const { return warning_count_; }
 
-  // By file, the pipeline's own first, then by line and column. At most kMaxShown errors and as
-  // many warnings; what is left out is counted at the end, on line 0 ("3 more errors").
+  // By file, the pipeline's own first, then by line and column. At most kMaxShown errors and
+  // kMaxWarningsShown warnings; what is left out is counted at the end, on line 0 ("3 more
+  // errors").
   std::vector<Diagnostic> Sorted() const;
 
  private:

@@ -53,14 +53,15 @@ void ReadExitConditions(const CheckedTable& keys, Step* step, DiagnosticList* di
 }
 
 void CheckExitConditions(const CheckedTable& keys, const Step& step, DiagnosticList* diagnostics) {
-  if (step.exited_with.has_value() && step.exited_without.has_value() &&
+  const bool waits = !step.dependencies.empty() || keys.WasRefused(Key::kWhenAll);
+  if (waits && step.exited_with.has_value() && step.exited_without.has_value() &&
       std::includes(step.exited_without->begin(), step.exited_without->end(),
                     step.exited_with->begin(), step.exited_with->end())) {
     diagnostics->Error(keys.Find(Key::kExitedWithout)->position,
                        absl::StrCat("step ", Quote(step.id),
                                     " can never run: exitedWithout covers all of exitedWith"));
   }
-  if (!step.dependencies.empty() || keys.WasRefused(Key::kWhenAll)) return;
+  if (waits) return;
   for (const Key key : {Key::kExitedWith, Key::kExitedWithout}) {
     const bool is_set =
         key == Key::kExitedWith ? step.exited_with.has_value() : step.exited_without.has_value();

@@ -111,19 +111,19 @@ class EdgeResolver {
     // Each search looks at all ids; nobody reads more of them than are shown.
     if (++unknown_count_ <= DiagnosticList::kMaxShown) {
       const absl::string_view nearest =
-          entry.string() == "root" ? kAtOnce : NearestWord(entry.string(), Ids());
+          entry.string() == "root" ? kAtOnce : NearestWord(entry.string(), IdsOfOthers(id));
       if (!nearest.empty()) absl::StrAppend(&message, "; did you mean ", Quote(nearest), "?");
     }
     diagnostics_.Error(entry.position, message);
   }
 
-  const std::vector<absl::string_view>& Ids() {
-    if (ids_.empty()) {
-      for (const DraftStep& draft : drafts_) {
-        if (draft.has_valid_id) ids_.push_back(draft.step->id);
-      }
+  // A step can't wait for itself, however much its name looks like what was meant.
+  std::vector<absl::string_view> IdsOfOthers(absl::string_view id) const {
+    std::vector<absl::string_view> ids;
+    for (const DraftStep& draft : drafts_) {
+      if (draft.has_valid_id && draft.step->id != id) ids.push_back(draft.step->id);
     }
-    return ids_;
+    return ids;
   }
 
   const StepIndex& index_;
@@ -132,7 +132,6 @@ class EdgeResolver {
   // Of each step, the last one whose whenAll named it.
   std::vector<int> named_by_;
   const bool names_are_known_;
-  std::vector<absl::string_view> ids_;
   int unknown_count_ = 0;
 };
 

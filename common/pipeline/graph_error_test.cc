@@ -20,6 +20,10 @@ INSTANTIATE_TEST_SUITE_P(
                   "image = \"i\"\nwhenAll = [\"complie\"]\n",
                   {"7:12: step \"t\" waits for \"complie\", which is not a step; did you mean "
                    "\"compile\"?"}},
+        ErrorCase{"never_itself",
+                  "[[step]]\nid = \"build\"\nimage = \"i\"\n[[step]]\nid = \"test2\"\n"
+                  "image = \"i\"\nwhenAll = [\"test1\"]\n",
+                  {"7:12: step \"test2\" waits for \"test1\", which is not a step"}},
         ErrorCase{"misspelt_id_is_no_unknown_step",
                   "[[step]]\nId = \"compile\"\nimage = \"i\"\n[[step]]\nid = \"t\"\n"
                   "image = \"i\"\nwhenAll = [\"compile\", \"nope\"]\n",

@@ -105,7 +105,7 @@ TEST(HostileInputTest, ThousandsOfErrorsStayShort) {
   const ParseResult result = Parse(text);
   ASSERT_EQ(result.diagnostics.size(), 21u);
   EXPECT_EQ(result.diagnostics[0].message,
-            "step \"s0\" waits for \"t0\", which is not a step; did you mean \"s0\"?");
+            "step \"s0\" waits for \"t0\", which is not a step; did you mean \"s10\"?");
   EXPECT_EQ(result.diagnostics[20].message, "9980 more errors");
 }
 

@@ -135,7 +135,9 @@ absl::StatusOr<ImageReference> ParseImageReference(absl::string_view text) {
           "letter, a digit or \"_\"");
     }
   }
-  if (name.size() == 64 && AllOf(name, IsLowerHex)) {
+  // With a tag or digest it can't be taken for one.
+  if (reference.tag.empty() && reference.digest.empty() && name.size() == 64 &&
+      AllOf(name, IsLowerHex)) {
     return Invalid("64 hexadecimal digits are an image's id, not a name");
   }
 

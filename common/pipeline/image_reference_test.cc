@@ -40,6 +40,7 @@ TEST(ParseImageReferenceTest, FillsInWhatPeopleLeaveOut) {
       {"Reg.Example.Org/x", "Reg.Example.Org/x:latest"},
       {"a__b/c.d-e--f_g", "docker.io/a__b/c.d-e--f_g:latest"},
       {"a:_Tag.1-x", "docker.io/library/a:_Tag.1-x"},
+      {std::string(64, 'f') + ":x", "docker.io/library/" + std::string(64, 'f') + ":x"},
       {"a:" + std::string(128, 'x'), "docker.io/library/a:" + std::string(128, 'x')},
   };
   for (const auto& c : cases) {

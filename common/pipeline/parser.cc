@@ -85,11 +85,10 @@ void ReadPush(const CheckedTable& top, absl::string_view default_registry, Pipel
     if (!status.ok()) diagnostics->Error(Position(), std::string(status.message()));
     return;
   }
-  std::vector<std::string> references;
+  std::vector<std::optional<std::string>> references;
   std::vector<Position> positions;
   for (const TomlValue& element : push->elements()) {
-    if (IsRefused(element)) continue;
-    references.push_back(element.string());
+    references.push_back(IsRefused(element) ? std::nullopt : std::optional(element.string()));
     positions.push_back(element.position);
   }
   pipeline->push = NormalisePushList(references, positions, default_registry, diagnostics);

@@ -123,7 +123,15 @@ INSTANTIATE_TEST_SUITE_P(
         ErrorCase{"nul",
                   InStep("args = [\"a\\u0000b\"]\nenvs = [\"A=\\u0000\"]"),
                   {"4:9: args[0] \"a\\x00b\" holds a NUL byte, which no program can be given",
-                   "5:9: envs[0] \"A=\\x00\" holds a NUL byte, which no program can be given"}}),
+                   "5:9: envs[0] \"A=\\x00\" holds a NUL byte, which no program can be given"}},
+        ErrorCase{
+            "too_long_for_a_process",
+            InStep("args = [\"" + std::string(131072, 'x') + "\", \"" + std::string(131071, 'x') +
+                   "\"]\nenvs = [\"A=" + std::string(131070, 'x') + "\"]"),
+            {"4:9: args[0] has 131072 bytes, and Linux gives a process at most 131071 in one "
+             "string; put it into a file of the context",
+             "5:9: envs[0] has 131072 bytes, and Linux gives a process at most 131071 in one "
+             "string; put it into a file of the context"}}),
     NameOf);
 
 INSTANTIATE_TEST_SUITE_P(
@@ -160,6 +168,13 @@ INSTANTIATE_TEST_SUITE_P(
         ErrorCase{"bad_args",
                   "[[step]]\nid = \"a\"\nargs = \"compile\"\n",
                   {"3:8: \"args\" must be an array of strings, not a string"}},
+        ErrorCase{"push_counts_what_is_refused",
+                  "push = [\"a\", 1, \"B\", \"a:latest\"]\n" + InStep(""),
+                  {"1:14: \"push\" must be an array of strings, but push[1] is an integer",
+                   "1:17: push[2] \"B\" is not a valid reference: a repository's name is lower "
+                   "case",
+                   "1:22: warning: push[3] \"a:latest\" is docker.io/library/a:latest, as push[0] "
+                   "is; it is pushed once"}},
         ErrorCase{
             "push",
             "push = [\"A\", \"b\", "

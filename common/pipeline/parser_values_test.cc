@@ -156,12 +156,22 @@ id = "b"
 image = "i"
 whenAll = ["-"]
 exitedWithout = [0]
+[[step]]
+id = "c"
+image = "i"
+whenAll = ["-"]
+exitedWith = [1]
+exitedWithout = [1]
 )");
   EXPECT_TRUE(result.pipeline.has_value());
   EXPECT_THAT(Lines(result),
               ElementsAre("4:14: warning: exitedWith is ignored: step \"a\" waits for no other "
                           "step, so there is no exit code to look at",
                           "9:17: warning: exitedWithout is ignored: step \"b\" waits for no other "
+                          "step, so there is no exit code to look at",
+                          "14:14: warning: exitedWith is ignored: step \"c\" waits for no other "
+                          "step, so there is no exit code to look at",
+                          "15:17: warning: exitedWithout is ignored: step \"c\" waits for no other "
                           "step, so there is no exit code to look at"));
 }
 

@@ -53,10 +53,10 @@ absl::StatusOr<std::string> PushReference(absl::string_view text,
   return reference->ToString();
 }
 
-std::vector<std::string> NormalisePushList(const std::vector<std::string>& references,
-                                           const std::vector<Position>& positions,
-                                           absl::string_view default_registry,
-                                           DiagnosticList* diagnostics) {
+std::vector<std::string> NormalisePushList(
+    const std::vector<std::optional<std::string>>& references,
+    const std::vector<Position>& positions, absl::string_view default_registry,
+    DiagnosticList* diagnostics) {
   const auto position_of = [&positions](size_t i) {
     return i < positions.size() ? positions[i] : Position();
   };
@@ -68,8 +68,9 @@ std::vector<std::string> NormalisePushList(const std::vector<std::string>& refer
   std::vector<std::string> pushed;
   absl::flat_hash_map<std::string, size_t> first_uses;
   for (size_t i = 0; i < references.size(); ++i) {
-    absl::StatusOr<std::string> reference = PushReference(references[i], default_registry);
-    const std::string where = absl::StrCat("push[", i, "] ", Quote(references[i]));
+    if (!references[i].has_value()) continue;
+    absl::StatusOr<std::string> reference = PushReference(*references[i], default_registry);
+    const std::string where = absl::StrCat("push[", i, "] ", Quote(*references[i]));
     if (!reference.ok()) {
       diagnostics->Error(
           position_of(i),

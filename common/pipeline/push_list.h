@@ -1,6 +1,7 @@
 #ifndef RALLY_COMMON_PIPELINE_PUSH_LIST_H_
 #define RALLY_COMMON_PIPELINE_PUSH_LIST_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,12 +24,12 @@ absl::StatusOr<std::string> PushReference(absl::string_view text,
                                           absl::string_view default_registry);
 
 // The push list in normal form, in the order written, none twice: repeats are warned of, what is
-// not a reference is an error, as is a default registry that is none. `positions` are of the
-// elements of `references`.
-std::vector<std::string> NormalisePushList(const std::vector<std::string>& references,
-                                           const std::vector<Position>& positions,
-                                           absl::string_view default_registry,
-                                           DiagnosticList* diagnostics);
+// not a reference is an error, as is a default registry that is none. An element that was refused
+// before is nullopt: it only counts. `positions` are of the elements of `references`.
+std::vector<std::string> NormalisePushList(
+    const std::vector<std::optional<std::string>>& references,
+    const std::vector<Position>& positions, absl::string_view default_registry,
+    DiagnosticList* diagnostics);
 
 }  // namespace rally::pipeline
 

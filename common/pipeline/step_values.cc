@@ -75,12 +75,32 @@ bool ReadImage(const TomlValue& image, Step* step, DiagnosticList* diagnostics) 
   return false;
 }
 
+// What Linux takes as one argument or one variable of a process that it starts: MAX_ARG_STRLEN, of
+// which the terminating NUL is one.
+constexpr size_t kMaxProcessString = (128 << 10) - 1;
+
+// Of one of "args" or "envs".
+bool CanBeGiven(const char* list, size_t index, const TomlValue& element,
+                DiagnosticList* diagnostics) {
+  const std::string& text = element.string();
+  if (HoldsNul(text)) {
+    ReportNul(ElementLabel(list, index), element, diagnostics);
+    return false;
+  }
+  if (text.size() <= kMaxProcessString) return true;
+  diagnostics->Error(element.position,
+                     absl::StrCat(ElementLabel(list, index), " has ", text.size(),
+                                  " bytes, and Linux gives a process at most ", kMaxProcessString,
+                                  " in one string; put it into a file of the context"));
+  return false;
+}
+
 void ReadArgs(const TomlValue& args, Step* step, DiagnosticList* diagnostics) {
   step->args.reserve(args.elements().size());
   for (size_t i = 0; i < args.elements().size(); ++i) {
     const TomlValue& element = args.elements()[i];
     if (IsRefused(element)) continue;
-    if (HoldsNul(element.string())) ReportNul(ElementLabel("args", i), element, diagnostics);
+    CanBeGiven("args", i, element, diagnostics);
     step->args.push_back(element.string());
   }
 }
@@ -125,8 +145,8 @@ void ReadEnvs(const TomlValue& envs, NameSet* names, Step* step, DiagnosticList*
     if (equals == absl::string_view::npos || !IsEnvName(name)) {
       diagnostics->Error(element.position, absl::StrCat(ElementLabel("envs", i), " ", Quote(text),
                                                         " must be NAME=value"));
-    } else if (HoldsNul(text)) {
-      ReportNul(ElementLabel("envs", i), element, diagnostics);
+    } else if (!CanBeGiven("envs", i, element, diagnostics)) {
+      continue;
     } else if (!names->Insert(name)) {
       diagnostics->Error(element.position, absl::StrCat(Quote(name), " is set twice"));
     } else {

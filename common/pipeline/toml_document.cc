@@ -241,6 +241,11 @@ void ReportSyntaxError(const toml::parse_error& error, const TextPositions& posi
 
 std::optional<TomlValue> ReadToml(absl::string_view text, DiagnosticList* diagnostics) {
   text = absl::StripPrefix(text, kByteOrderMark);
+  // The library would take away another one.
+  if (absl::StartsWith(text, kByteOrderMark)) {
+    diagnostics->Error({1, 1}, "TOML syntax: a second byte-order mark");
+    return std::nullopt;
+  }
   const TextPositions positions(text);
   const TomlScan scan = ScanToml(text);
   if (scan.too_deep.has_value()) {

@@ -107,6 +107,12 @@ TEST(TomlDocumentTest, BytesThatAreNoText) {
               ElementsAre("1:3: TOML syntax: the file is not valid UTF-8 here"));
 }
 
+TEST(TomlDocumentTest, NoSecondByteOrderMarkIsSkipped) {
+  EXPECT_THAT(ErrorsOf("\xEF\xBB\xBF\xEF\xBB\xBF"
+                       "a = 1"),
+              ElementsAre("1:1: TOML syntax: a second byte-order mark"));
+}
+
 TEST(TomlDocumentTest, DeepNestingStopsBeforeTheStackDoes) {
   const std::string deep = "TOML syntax: nested more than 32 deep";
   EXPECT_THAT(ErrorsOf("a = " + Repeat("[", 500000)), ElementsAre("1:37: " + deep));

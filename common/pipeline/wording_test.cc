@@ -102,13 +102,13 @@ TEST(DiagnosticListTest, MessagesAreShortAndUtf8) {
 
 TEST(DiagnosticListTest, WarningsDoNotTakeTheErrorsPlaces) {
   DiagnosticList list;
-  for (int line = 1; line <= 21; ++line) list.Warning({line, 1}, "w");
-  list.Error({100, 1}, "e");
+  for (int line = 1; line <= 201; ++line) list.Warning({line, 1}, "w");
+  list.Error({300, 1}, "e");
   const std::vector<Diagnostic> sorted = list.Sorted();
-  ASSERT_EQ(sorted.size(), 22u);
-  EXPECT_EQ(sorted[20].message, "e");
-  EXPECT_EQ(sorted[21].message, "1 more warning");
-  EXPECT_EQ(sorted[21].severity, Severity::kWarning);
+  ASSERT_EQ(sorted.size(), 202u);
+  EXPECT_EQ(sorted[200].message, "e");
+  EXPECT_EQ(sorted[201].message, "1 more warning");
+  EXPECT_EQ(sorted[201].severity, Severity::kWarning);
 }
 
 TEST(QuoteTest, EscapesAndCuts) {
