@@ -14,6 +14,22 @@ namespace {
 
 blob::Digest FromCore(const core::Digest& digest) { return {digest.hash, digest.size_bytes}; }
 
+core::Deed DeedOf(blob::Deed deed) {
+  switch (deed) {
+    case blob::Deed::kWroteFile:
+      return core::Deed::kWroteFile;
+    case blob::Deed::kMadeSymlink:
+      return core::Deed::kMadeSymlink;
+    case blob::Deed::kMadeDirectory:
+      return core::Deed::kMadeDirectory;
+    case blob::Deed::kRemoved:
+      return core::Deed::kRemoved;
+    case blob::Deed::kReplacedParent:
+      return core::Deed::kReplacedParent;
+  }
+  return core::Deed::kWroteFile;
+}
+
 // Remembers which directories could not be read because they are lost.
 class NotingReader : public blob::DirectoryReader {
  public:
@@ -75,7 +91,8 @@ core::TreeJoined JoinAndStore(const core::JoinTrees& command, blob::DirectoryRea
   joined.root = {result->root.hash, result->root.size_bytes};
   for (blob::Conflict& conflict : result->conflicts) {
     joined.conflicts.push_back({std::move(conflict.earlier_step), std::move(conflict.later_step),
-                                std::move(conflict.path)});
+                                std::move(conflict.path), DeedOf(conflict.earlier_deed),
+                                DeedOf(conflict.later_deed)});
   }
   return joined;
 }

@@ -22,11 +22,22 @@ struct StepTrees {
   Digest output_root;
 };
 
-// Two steps, neither of which depends on the other, that wrote different things to one path.
+// What a step did to a path that another one treated otherwise.
+enum class Deed {
+  kWroteFile,
+  kMadeSymlink,
+  kMadeDirectory,
+  kRemoved,
+  kReplacedParent,  // By a file or symlink, somewhere above the path.
+};
+
+// Two steps, neither of which depends on the other, that left different things at one path.
 struct Conflict {
   std::string earlier_step;
   std::string later_step;
   std::string path;
+  Deed earlier_deed = Deed::kWroteFile;
+  Deed later_deed = Deed::kWroteFile;
 };
 
 struct JoinResult {

@@ -97,6 +97,26 @@ class ConflictFinder {
            write.outcome.kind == Outcome::Kind::kSymlink;
   }
 
+  // What a delta that is part of a conflict at the node did there.
+  static Deed DeedOf(const WriteNode& node, const std::vector<int>& leaves_above, int delta) {
+    const auto write = std::find_if(node.writes.begin(), node.writes.end(),
+                                    [&](const Write& write) { return write.delta == delta; });
+    const bool is_below_its_leaf =
+        std::find(leaves_above.begin(), leaves_above.end(), delta) != leaves_above.end();
+    if (is_below_its_leaf || write == node.writes.end()) return Deed::kReplacedParent;
+    switch (write->outcome.kind) {
+      case Outcome::Kind::kDeleted:
+        return Deed::kRemoved;
+      case Outcome::Kind::kFile:
+        return Deed::kWroteFile;
+      case Outcome::Kind::kSymlink:
+        return Deed::kMadeSymlink;
+      case Outcome::Kind::kDirectory:
+        return Deed::kMadeDirectory;
+    }
+    return Deed::kWroteFile;
+  }
+
   // Whether one step removed a directory that the other filled: what it put there stays.
   static bool FilledARemovedDirectory(const WriteNode& node, const Write& a, const Write& b) {
     if (b.removed_directory && !a.removed_directory) return FilledARemovedDirectory(node, b, a);
@@ -129,7 +149,9 @@ class ConflictFinder {
     }
     for (const auto& [earlier, later] : here) {
       if (conflicts_.size() >= static_cast<size_t>(kMaxConflicts)) return;
-      conflicts_.push_back(Conflict{deltas_[earlier].step, deltas_[later].step, path});
+      conflicts_.push_back(Conflict{deltas_[earlier].step, deltas_[later].step, path,
+                                    DeedOf(node, leaves_above, earlier),
+                                    DeedOf(node, leaves_above, later)});
     }
     if (node.children.empty()) return;
     for (const Write& write : node.writes) {

@@ -25,6 +25,28 @@ struct JoinCase {
   std::vector<std::string> conflicts;
 };
 
+TEST_F(DeltaTest, ConflictsSayWhatEachStepDid) {
+  const struct {
+    Paths base;
+    Paths a;
+    Paths b;
+    Deed earlier;
+    Deed later;
+  } cases[] = {
+      {{}, {{"f", "1"}}, {{"f", "2"}}, Deed::kWroteFile, Deed::kWroteFile},
+      {{{"f", "1"}}, {}, {{"f", "2"}}, Deed::kRemoved, Deed::kWroteFile},
+      {{}, {{"f", "1"}}, {{"f", "->x"}}, Deed::kWroteFile, Deed::kMadeSymlink},
+      {{}, {{"f/x", "1"}}, {{"f", "2"}}, Deed::kMadeDirectory, Deed::kWroteFile},
+      {{{"d/f", "1"}}, {{"d/f", "2"}}, {{"d", "1"}}, Deed::kWroteFile, Deed::kReplacedParent},
+  };
+  for (const auto& c : cases) {
+    const JoinResult result = JoinParallel(c.base, {c.a, c.b});
+    ASSERT_EQ(result.conflicts.size(), 1u);
+    EXPECT_EQ(result.conflicts[0].earlier_deed, c.earlier);
+    EXPECT_EQ(result.conflicts[0].later_deed, c.later);
+  }
+}
+
 TEST_F(DeltaTest, JoinsParallelStepsPathByPath) {
   const std::vector<JoinCase> cases = {
       {"nothing changed", {{"f", "1"}}, {{{"f", "1"}}, {{"f", "1"}}}, {{"f", "1"}}, {}},

@@ -131,12 +131,17 @@ TEST(Core, UnorderedStepsAreJoinedAndConflictsAreWarnings) {
   EXPECT_EQ(script.State("b", "d"),
             "assigned: prepared on x, waits for its input to be put together");
   // Both steps see the same tree: it is joined once.
-  EXPECT_THAT(script.Joined("b", 2, "AC", {{"a", "c", "out/f"}}),
-              ElementsAre("grant x b/d#1 input=AC 10m"));
+  EXPECT_THAT(
+      script.Joined("b", 2, "AC",
+                    {{"a", "c", "out/f"}, {"a", "c", "out/g", Deed::kRemoved, Deed::kWroteFile}}),
+      ElementsAre("grant x b/d#1 input=AC 10m"));
   EXPECT_THAT(script.Prepared("x", "b/e#1"), ElementsAre("grant x b/e#1 input=AC 10m"));
-  EXPECT_THAT(script.build("b").warnings,
-              ElementsAre("steps \"a\" and \"c\" both wrote out/f; \"c\" won (it is later in the "
-                          "order)"));
+  EXPECT_THAT(
+      script.build("b").warnings,
+      ElementsAre("steps \"a\" and \"c\" both wrote out/f; \"c\" won (it is later in the "
+                  "order)",
+                  "steps \"a\" and \"c\" disagree about out/g (\"a\" removed it, \"c\" wrote "
+                  "it); \"c\" won (it is later in the order)"));
   script.Exited("x", "b/d#1", 0);
   // Two that wrote nothing show what they saw.
   EXPECT_THAT(script.Exited("x", "b/e#1", 0), ElementsAre("ack x b/e#1", "ended b"));

@@ -203,10 +203,22 @@ struct BlobsTraced {
   std::vector<Digest> unknown;
 };
 
+// What a step did to a path that another one treated otherwise. The numbers are part of the
+// journal.
+enum class Deed {
+  kWroteFile = 0,
+  kMadeSymlink = 1,
+  kMadeDirectory = 2,
+  kRemoved = 3,
+  kReplacedParent = 4,  // By a file or symlink, somewhere above the path.
+};
+
 struct Conflict {
   std::string earlier_step;
   std::string later_step;
   std::string path;
+  Deed earlier_deed = Deed::kWroteFile;
+  Deed later_deed = Deed::kWroteFile;
 };
 
 // A worker joined the trees that a JoinTrees command named. `step` -1 is the final workspace.

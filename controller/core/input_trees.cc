@@ -13,11 +13,37 @@ namespace {
 // A build whose steps overwrite each other everywhere needs no longer list.
 constexpr size_t kMaxConflictWarnings = 1000;
 
-std::string DescribeConflicts(const std::vector<Conflict>& conflicts) {
-  const Conflict& first = conflicts.front();
+const char* DeedText(Deed deed) {
+  switch (deed) {
+    case Deed::kWroteFile:
+      return "wrote it";
+    case Deed::kMadeSymlink:
+      return "made it a symlink";
+    case Deed::kMadeDirectory:
+      return "made it a folder";
+    case Deed::kRemoved:
+      return "removed it";
+    case Deed::kReplacedParent:
+      return "put something else in place of a folder above it";
+  }
+  return "";
+}
+
+std::string ConflictText(const Conflict& conflict) {
+  const std::string path = absl::Utf8SafeCEscape(conflict.path);
+  const std::string steps =
+      absl::StrCat("steps \"", conflict.earlier_step, "\" and \"", conflict.later_step, "\"");
+  if (conflict.earlier_deed == Deed::kWroteFile && conflict.later_deed == Deed::kWroteFile) {
+    return absl::StrCat(steps, " both wrote ", path);
+  }
+  return absl::StrCat(steps, " disagree about ", path, " (\"", conflict.earlier_step, "\" ",
+                      DeedText(conflict.earlier_deed), ", \"", conflict.later_step, "\" ",
+                      DeedText(conflict.later_deed), ")");
+}
+
+std::string DescribeAll(const std::vector<Conflict>& conflicts) {
   return absl::StrCat(
-      "has a conflict: steps \"", first.earlier_step, "\" and \"", first.later_step,
-      "\" both wrote ", absl::Utf8SafeCEscape(first.path), " and neither waits for the other",
+      "has a conflict: ", ConflictText(conflicts.front()), " and neither waits for the other",
       conflicts.size() > 1 ? absl::StrCat(" (and ", conflicts.size() - 1, " more)") : "",
       "; the pipeline says conflict = \"error\"");
 }
@@ -93,7 +119,7 @@ absl::Status Core::Impl::On(const TreeJoined& event) {
   } else if (event.root.empty()) {
     error = "could not be put together: the join gave no tree";
   } else if (record->build.fail_on_conflict && !event.conflicts.empty()) {
-    error = DescribeConflicts(event.conflicts);
+    error = DescribeAll(event.conflicts);
   }
   if (event.step == -1) {
     if (record->build.joining_workspace) FinishWorkspace(*record, event, error);
@@ -160,13 +186,12 @@ void Core::Impl::NoteConflicts(BuildRecord& record, const std::vector<Conflict>&
       continue;
     }
     Touch(record);
-    record.build.warnings.push_back(
-        record.conflicts.size() > kMaxConflictWarnings
-            ? absl::StrCat("there are more than ", kMaxConflictWarnings,
-                           " such conflicts; the others are not listed")
-            : absl::StrCat("steps \"", conflict.earlier_step, "\" and \"", conflict.later_step,
-                           "\" both wrote ", absl::Utf8SafeCEscape(conflict.path), "; \"",
-                           conflict.later_step, "\" won (it is later in the order)"));
+    record.build.warnings.push_back(record.conflicts.size() > kMaxConflictWarnings
+                                        ? absl::StrCat("there are more than ", kMaxConflictWarnings,
+                                                       " such conflicts; the others are not listed")
+                                        : absl::StrCat(ConflictText(conflict), "; \"",
+                                                       conflict.later_step,
+                                                       "\" won (it is later in the order)"));
   }
 }
 

@@ -235,6 +235,8 @@ struct Writer {
       proto->set_earlier_step(conflict.earlier_step);
       proto->set_later_step(conflict.later_step);
       proto->set_path(conflict.path);
+      proto->set_earlier_deed(static_cast<v1::JournalEvent::Conflict::Deed>(conflict.earlier_deed));
+      proto->set_later_deed(static_cast<v1::JournalEvent::Conflict::Deed>(conflict.later_deed));
     }
     to->set_error(event.error);
     AddAll(event.missing, to->mutable_missing());
@@ -306,7 +308,9 @@ core::TreeJoined FromProto(const v1::JournalEvent::TreeJoined& proto) {
   event.step = proto.step();
   event.root = wire::FromProto(proto.root());
   for (const auto& conflict : proto.conflicts()) {
-    event.conflicts.push_back({conflict.earlier_step(), conflict.later_step(), conflict.path()});
+    event.conflicts.push_back({conflict.earlier_step(), conflict.later_step(), conflict.path(),
+                               static_cast<core::Deed>(conflict.earlier_deed()),
+                               static_cast<core::Deed>(conflict.later_deed())});
   }
   event.error = proto.error();
   event.missing = DigestsIn(proto.missing());

@@ -262,7 +262,12 @@ TEST(EventWireTest, AttemptEndedWithoutOutputOrAnythingElse) {
 }
 
 TEST(EventWireTest, TreeJoined) {
-  core::TreeJoined event{"b1", -1, kTree, {{"a", "b", "out/x"}, {"a", "c", "y"}}, ""};
+  core::TreeJoined event{
+      "b1",
+      -1,
+      kTree,
+      {{"a", "b", "out/x", core::Deed::kRemoved, core::Deed::kReplacedParent}, {"a", "c", "y"}},
+      ""};
   auto read = RoundTrip(event);
   EXPECT_EQ(read.build_id, "b1");
   EXPECT_EQ(read.step, -1) << "the final workspace";
@@ -271,6 +276,8 @@ TEST(EventWireTest, TreeJoined) {
   EXPECT_EQ(read.conflicts[0].earlier_step, "a");
   EXPECT_EQ(read.conflicts[0].later_step, "b");
   EXPECT_EQ(read.conflicts[0].path, "out/x");
+  EXPECT_EQ(read.conflicts[0].earlier_deed, core::Deed::kRemoved);
+  EXPECT_EQ(read.conflicts[0].later_deed, core::Deed::kReplacedParent);
   EXPECT_EQ(read.conflicts[1].later_step, "c");
   EXPECT_EQ(read.error, "");
 
