@@ -83,6 +83,8 @@ TEST(FunctionTest, NoStringIsMadeThatIsTooLong) {
 // The steps of one render bound the time and memory of everything that functions do.
 TEST(FunctionTest, WorkIsCharged) {
   const std::string lists = R"({{ $x := repeat 60000 "x" }})";
+  std::string groups;
+  for (int i = 0; i < 300; ++i) groups += "()";
   for (
       const std::string& text : {
           lists + R"({{ len (splitList "" $x) }}{{ len (splitList "" $x) }})",
@@ -94,7 +96,9 @@ TEST(FunctionTest, WorkIsCharged) {
           lists +
               R"({{ range splitList "" (repeat 1000 "x") }}{{ $y := contains "z" $x }}{{ end }})",
           lists + R"({{ range splitList "" (repeat 1000 "x") }}{{ $y := upper $x }}{{ end }})",
-          lists + R"({{ regexReplaceAll "x" $x "y" | len }})",
+          lists + R"({{ regexReplaceAll "x(.*y)?" $x "y" | len }})",
+          // All groups are copied for each of them, for each character.
+          absl::StrCat("{{ regexReplaceAll `(?:", groups, "[a-z])*` (repeat 20000 `a`) `$300` }}"),
           std::string(
               R"({{ range splitList "" (repeat 5000 "x") }}{{ regexMatch "(a{30}){30}" "b" }}{{ end }})"),
       }) {

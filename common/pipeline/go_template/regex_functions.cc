@@ -12,6 +12,7 @@
 #include "common/pipeline/go_template/argument.h"
 #include "common/pipeline/go_template/bounded_text.h"
 #include "common/pipeline/go_template/function_groups.h"
+#include "common/pipeline/go_template/regex_cost.h"
 #include "common/pipeline/quote.h"
 #include "common/pipeline/utf8.h"
 #include "re2/re2.h"
@@ -25,8 +26,6 @@ constexpr int64_t kMaxMemoryBytes = int64_t{1} << 20;
 // Counted in bytes of Budget::Charge: what compiling costs at least, and for each instruction.
 constexpr size_t kCompileCost = 16 << 10;
 constexpr size_t kInstructionCost = 256;
-// To find where a match begins and ends, in searches that only say whether there is one.
-constexpr size_t kPlaceCost = 4;
 // What it costs to find out that an expression takes too much memory.
 constexpr size_t kTooLargeCost = size_t{20} << 20;
 
@@ -63,11 +62,6 @@ absl::Status CheckCompiled(const RE2& regex, absl::string_view text, Budget* bud
   return budget->Charge(kInstructionCost * static_cast<size_t>(regex.ProgramSize()));
 }
 
-// A search touches each byte once, and in the worst case each instruction for each byte.
-size_t SearchCost(const RE2& regex, size_t bytes) {
-  return bytes * (2 + static_cast<size_t>(regex.ProgramSize()));
-}
-
 // regexMatch EXPRESSION TEXT
 absl::StatusOr<Value> RegexMatch(Arguments arguments, Budget* budget) {
   const auto strings = StringArguments<2>(arguments);
@@ -78,16 +72,16 @@ absl::StatusOr<Value> RegexMatch(Arguments arguments, Budget* budget) {
   }
   const RE2 regex(Piece(expression), Options());
   if (absl::Status usable = CheckCompiled(regex, expression, budget); !usable.ok()) return usable;
-  if (absl::Status charged = budget->Charge(SearchCost(regex, text.size())); !charged.ok()) {
-    return charged;
-  }
+  const size_t cost = RegexTestCost(static_cast<size_t>(regex.ProgramSize()), text.size());
+  if (absl::Status charged = budget->Charge(cost); !charged.ok()) return charged;
   return Value(RE2::PartialMatch(Piece(text), regex));
 }
 
 // What replaces the matches of one expression.
 class Replacement {
  public:
-  Replacement(absl::string_view text, const RE2& regex) : groups_(regex.NamedCapturingGroups()) {
+  Replacement(absl::string_view text, const RE2& regex)
+      : groups_(regex.NamedCapturingGroups()), group_count_(regex.NumberOfCapturingGroups()) {
     while (!text.empty()) {
       const size_t dollar = text.find('$');
       parts_.push_back({text.substr(0, dollar), kNoGroup});
@@ -97,14 +91,18 @@ class Replacement {
         parts_.push_back({"$", kNoGroup});
       } else {
         parts_.push_back(ReadGroup(&text));
+        last_group_ = std::max(last_group_, parts_.back().group);
       }
     }
   }
 
+  // The highest number of a group that it names; 0 when it names none.
+  size_t last_group() const { return static_cast<size_t>(last_group_); }
+
   void Append(const std::vector<re2::StringPiece>& match, BoundedText* out) const {
     for (const Part& part : parts_) {
       out->Append(part.literal);
-      if (part.group < 0 || static_cast<size_t>(part.group) >= match.size()) continue;
+      if (part.group == kNoGroup) continue;
       const re2::StringPiece group = match[static_cast<size_t>(part.group)];
       out->Append(absl::string_view(group.data(), group.size()));
     }
@@ -132,16 +130,18 @@ class Replacement {
     rest.remove_prefix(size);
     if (name.empty() || (in_braces && !absl::ConsumePrefix(&rest, "}"))) return {"$", kNoGroup};
     *text = rest;
-    const auto named = groups_.find(std::string(name));
-    if (named != groups_.end()) return {"", named->second};
     int number = kNoGroup;
     const bool is_number = name.find_first_not_of("0123456789") == absl::string_view::npos &&
                            (name.size() == 1 || name[0] != '0') && absl::SimpleAtoi(name, &number);
-    return {"", is_number ? number : kNoGroup};
+    if (is_number) return {"", number <= group_count_ ? number : kNoGroup};
+    const auto named = groups_.find(std::string(name));
+    return {"", named != groups_.end() ? named->second : kNoGroup};
   }
 
   const std::map<std::string, int>& groups_;
+  const int group_count_;
   std::vector<Part> parts_;
+  int last_group_ = 0;
 };
 
 // regexReplaceAll EXPRESSION TEXT REPLACEMENT
@@ -158,13 +158,21 @@ absl::StatusOr<Value> RegexReplaceAll(Arguments arguments, Budget* budget) {
   if (absl::Status usable = CheckCompiled(regex, expression, budget); !usable.ok()) return usable;
 
   const Replacement replacement(replacement_text, regex);
-  std::vector<re2::StringPiece> match(static_cast<size_t>(regex.NumberOfCapturingGroups()) + 1);
+  // The place of the whole match, and of the groups that are asked for.
+  std::vector<re2::StringPiece> match(1 + replacement.last_group());
+  const RegexCost cost(expression, static_cast<size_t>(regex.ProgramSize()),
+                       replacement.last_group());
+  if (absl::Status charged = budget->Charge(cost.OfText(text.size())); !charged.ok()) {
+    return charged;
+  }
   BoundedText replaced(budget);
   size_t search_at = 0;
   size_t copied_to = 0;
   while (search_at <= text.size() && !replaced.failed()) {
-    const size_t cost = kPlaceCost * SearchCost(regex, text.size() - search_at);
-    if (absl::Status charged = budget->Charge(cost); !charged.ok()) return charged;
+    if (absl::Status charged = budget->Charge(cost.OfSearch(text.size() - search_at));
+        !charged.ok()) {
+      return charged;
+    }
     if (!regex.Match(Piece(text), search_at, text.size(), RE2::UNANCHORED, match.data(),
                      static_cast<int>(match.size()))) {
       break;

@@ -1,3 +1,5 @@
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "common/pipeline/go_template/rendering_for_test.h"
 #include "gtest/gtest.h"
 
@@ -30,6 +32,8 @@ TEST(RegexFunctionsTest, ReplaceAll) {
       {R"({{ regexReplaceAll "a" "ba" "$9" }})", "b"},
       {R"({{ regexReplaceAll "a" "ba" "<$0>" }})", "b<a>"},
       {R"({{ regexReplaceAll "a" "ba" "$00" }})", "b"},
+      {R"t({{ regexReplaceAll "(?P<2>a)(b)" "ab" "$2" }})t", "b"},
+      {R"t({{ regexReplaceAll "(a)(b)" "ab" "$2$3" }})t", "b"},
       {R"({{ regexReplaceAll "b*" "abc" "-" }})", "-a-c-"},
       {R"({{ regexReplaceAll "" "aé" "-" }})", "-a-é-"},
       {R"({{ regexReplaceAll "^" "abc" "x" }})", "xabc"},
@@ -41,6 +45,45 @@ TEST(RegexFunctionsTest, ReplaceAll) {
       {R"({{ regexReplaceAll "x" "abc" "y" }})", "abc"},
       {R"({{ regexReplaceAll "." "" "y" }})", ""},
   });
+}
+
+// Each match costs a step, but not the whole text again.
+TEST(RegexFunctionsTest, ReplacesManyMatchesOfALongText) {
+  const auto replace = [](absl::string_view expression, absl::string_view with) {
+    return RenderedForTest(
+        absl::StrCat(R"({{ $text := repeat 12000 "ab-, " }}{{ regexReplaceAll `)", expression,
+                     "` $text `", with, "` | sha256sum }}"));
+  };
+  const auto repeated = [](absl::string_view text) {
+    return RenderedForTest(absl::StrCat(R"({{ repeat 12000 ")", text, R"(" | sha256sum }})"));
+  };
+  EXPECT_EQ(replace(" ", "_"), repeated("ab-,_"));
+  EXPECT_EQ(replace("[ab]", "x"), repeated("xx-, "));
+  EXPECT_EQ(replace("[^a-z]+", "-"), repeated("ab-"));
+  EXPECT_EQ(replace(R"((\w+)-(.*?) )", "$2$1;"), repeated(",ab;"));
+  EXPECT_EQ(replace("(a|b)(-, )?", "$1"), repeated("ab"));
+  EXPECT_EQ(replace(R"(\b)", "|"), repeated("|ab|-, "));
+  EXPECT_EQ(replace("x*$", ""), repeated("ab-, "));
+}
+
+// Searches that read on to the end of the text from each match.
+TEST(RegexFunctionsTest, SearchesThatReadOnAreCharged) {
+  for (const absl::string_view expression : {
+           "a(.*b)?",
+           "a(?:.*b)?",
+           "a.*b|a",
+           "a|a.*b",
+           "a(a+b){0,1}",
+           "(?U)a(.*b)??",
+           R"(a(a+b)\Q\E?)",
+           "a(a+b)(?i)?",
+           "a((a{2,}b)|)",
+       }) {
+    EXPECT_EQ(RenderedForTest(absl::StrCat(R"({{ $text := repeat 60000 "a" }}{{ regexReplaceAll `)",
+                                           expression, "` $text `x` }}")),
+              "error: the template takes more than 100000 steps")
+        << expression;
+  }
 }
 
 TEST(RegexFunctionsTest, Errors) {
