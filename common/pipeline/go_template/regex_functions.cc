@@ -20,9 +20,10 @@
 namespace rally::go_template {
 namespace {
 
-// Of a compiled expression with its caches. What it refuses no pipeline needs: tens of thousands of
-// repeated parts.
-constexpr int64_t kMaxMemoryBytes = int64_t{1} << 20;
+// Of a compiled expression with its caches; compiling takes up to nine times as much. A hundred
+// characters that may be of any script, \pL{1,100} say, have more than a hundred thousand
+// instructions: as many as fit, and as many as the steps of a render pay for.
+constexpr int64_t kMaxMemoryBytes = int64_t{4} << 20;
 // Counted in bytes of Budget::Charge: what compiling costs at least, and for each instruction.
 constexpr size_t kCompileCost = 16 << 10;
 constexpr size_t kInstructionCost = 256;

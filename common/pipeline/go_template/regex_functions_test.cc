@@ -16,6 +16,8 @@ TEST(RegexFunctionsTest, Match) {
       {R"({{ regexMatch "é+" "caféé" }})", "true"},
       {R"({{ regexMatch "\\pL" "é" }})", "true"},
       {R"({{ regexMatch "a$" "a\n" }})", "false"},
+      {R"({{ regexMatch "^[\\pL\\pN_.-]{1,63}$" "größe-1" }})", "true"},
+      {R"({{ regexMatch "^\\pL{1,100}$" "größe-1" }})", "false"},
   });
 }
 
