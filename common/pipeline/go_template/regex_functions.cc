@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -122,13 +121,8 @@ class Replacement {
   Part ReadGroup(absl::string_view* text) const {
     absl::string_view rest = *text;
     const bool in_braces = absl::ConsumePrefix(&rest, "{");
-    size_t size = 0;
-    while (size < rest.size() &&
-           (absl::ascii_isalnum(static_cast<unsigned char>(rest[size])) || rest[size] == '_')) {
-      ++size;
-    }
-    const absl::string_view name = rest.substr(0, size);
-    rest.remove_prefix(size);
+    const absl::string_view name = NameAtBeginOf(rest);
+    rest.remove_prefix(name.size());
     if (name.empty() || (in_braces && !absl::ConsumePrefix(&rest, "}"))) return {"$", kNoGroup};
     *text = rest;
     int number = kNoGroup;
@@ -137,6 +131,16 @@ class Replacement {
     if (is_number) return {"", number <= group_count_ ? number : kNoGroup};
     const auto named = groups_.find(std::string(name));
     return {"", named != groups_.end() ? named->second : kNoGroup};
+  }
+
+  // Of the characters that Go takes for a name's: those of all scripts, though groups can be named
+  // with those of ASCII only.
+  static absl::string_view NameAtBeginOf(absl::string_view text) {
+    // Never destroyed: rendering may outlast the static objects of other files.
+    static const auto* const kName = new RE2("[\\pL\\p{Nd}_]+");
+    re2::StringPiece rest = Piece(text);
+    RE2::Consume(&rest, *kName);
+    return text.substr(0, text.size() - rest.size());
   }
 
   const std::map<std::string, int>& groups_;
