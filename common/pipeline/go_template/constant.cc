@@ -177,6 +177,15 @@ absl::StatusOr<Value> ParseNumber(absl::string_view literal) {
   return ParseInteger(literal, negative, base, digits);
 }
 
+Value AsIntIfWhole(Value constant) {
+  if (constant.kind() != Value::Kind::kFloat) return constant;
+  const double number = constant.AsFloat();
+  // The first double that is too large; the least one is an int.
+  constexpr double kEnd = 9223372036854775808.0;
+  const bool is_int = number >= -kEnd && number < kEnd && std::trunc(number) == number;
+  return is_int ? Value(static_cast<int64_t>(number)) : constant;
+}
+
 absl::StatusOr<Value> ParseString(absl::string_view literal) {
   absl::string_view rest = literal.substr(1, literal.size() - 2);
   std::string text;

@@ -14,6 +14,9 @@ namespace rally::go_template {
 // exponent. Complex numbers are errors.
 absl::StatusOr<Value> ParseNumber(absl::string_view literal);
 
+// The int of a float without a fraction, where Go takes either as a constant; else `constant`.
+Value AsIntIfWhole(Value constant);
+
 // "text\n" with its quotes.
 absl::StatusOr<Value> ParseString(absl::string_view literal);
 

@@ -23,6 +23,9 @@ struct Function {
   int min_arguments;
   int max_arguments;  // or kAnyNumber
   absl::StatusOr<Value> (*call)(Arguments arguments, Budget* budget);
+  // So many of the first parameters are of Go's type int, for which Go takes 2.0 as a constant, but
+  // no value of type float.
+  int leading_ints = 0;
 };
 
 // The function of that name, or null. `and` and `or` are not here: they don't evaluate all of their

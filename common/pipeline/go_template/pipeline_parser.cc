@@ -182,7 +182,9 @@ const Command* PipelineParser::ParseCommand(absl::string_view after, bool piped)
     return nullptr;
   }
   command->end = last->end;
-  return CheckArguments(*first, arguments, piped) ? command : nullptr;
+  if (!CheckArguments(*first, arguments, piped)) return nullptr;
+  if (first->kind == Operand::Kind::kFunction) ConvertConstants(*first);
+  return command;
 }
 
 bool PipelineParser::CheckArguments(const Operand& first, int arguments, bool piped) {
@@ -209,6 +211,17 @@ bool PipelineParser::CheckCount(const Operand& call, int arguments) {
                                                                     : "or";
   return cursor_.Fail(call.begin, absl::StrCat("\"", name, "\" ", TakesArguments(least, most),
                                                ", not ", arguments));
+}
+
+void PipelineParser::ConvertConstants(const Operand& call) {
+  const Operand* argument = call.next;
+  for (int i = 0; i < call.function->leading_ints && argument != nullptr; ++i) {
+    if (argument->kind == Operand::Kind::kConstant) {
+      Value& constant = tree_.constants[argument->index];
+      constant = AsIntIfWhole(std::move(constant));
+    }
+    argument = argument->next;
+  }
 }
 
 Operand* PipelineParser::ParseOperand() {

@@ -41,6 +41,8 @@ class PipelineParser {
   const Command* ParseCommand(absl::string_view after, bool piped);
   bool CheckArguments(const Operand& first, int arguments, bool piped);
   bool CheckCount(const Operand& call, int arguments);
+  // Constants of a call that are ints though they are written as floats.
+  void ConvertConstants(const Operand& call);
   Operand* ParseOperand();
   bool ParseConstant(Operand* operand);
   bool ParseName(Operand* operand);

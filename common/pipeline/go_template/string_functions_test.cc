@@ -38,6 +38,9 @@ TEST(StringFunctionsTest, Trunc) {
   ExpectRendered({
       {R"({{ trunc 3 "abcdef" }})", "abc"},
       {R"({{ trunc 0 "abc" }})", ""},
+      {R"({{ trunc 2.0 "abcdef" }})", "ab"},
+      {R"({{ trunc -2.0 "abcdef" }})", "ef"},
+      {R"({{ "abcdef" | trunc 0x1p1 }})", "ab"},
       {R"({{ trunc 10 "abc" }})", "abc"},
       {R"({{ trunc -3 "abcdef" }})", "def"},
       {R"({{ trunc -3 "abc" }})", "abc"},
@@ -50,6 +53,8 @@ TEST(StringFunctionsTest, Substr) {
   ExpectRendered({
       {R"({{ substr 1 3 "abcdef" }})", "bc"},
       {R"({{ substr 0 3 "abc" }})", "abc"},
+      {R"({{ substr 0 2.0 "abc" }})", "ab"},
+      {R"({{ substr 1e0 2.0 "abc" }})", "b"},
       {R"({{ substr -1 2 "abcdef" }})", "ab"},
       {R"({{ substr 2 -1 "abcdef" }})", "cdef"},
       {R"({{ substr 2 99 "abcdef" }})", "cdef"},
@@ -61,6 +66,8 @@ TEST(StringFunctionsTest, Substr) {
 TEST(StringFunctionsTest, Repeat) {
   ExpectRendered({
       {R"({{ repeat 3 "ab" }})", "ababab"},
+      {R"({{ repeat 2.0 "a" }})", "aa"},
+      {R"({{ repeat -0.0 "a" }})", ""},
       {R"({{ repeat 0 "ab" }})", ""},
       {R"({{ repeat 3 "" }})", ""},
       {R"({{ "-" | repeat 5 }})", "-----"},
@@ -120,7 +127,12 @@ TEST(StringFunctionsTest, Errors) {
       {R"({{ trimSuffix "a" .Values.none }})", "error: trimSuffix: .Values.none has no value"},
       {R"({{ trunc "3" "a" }})", "error: trunc: wants an int, not a string"},
       {R"({{ trunc 3 4 }})", "error: trunc: wants a string, not an int"},
-      {R"({{ trunc 1.0 "a" }})", "error: trunc: wants an int, not a float"},
+      {R"({{ trunc 1.5 "a" }})", "error: trunc: wants an int, not a float"},
+      {R"({{ trunc 1e30 "a" }})", "error: trunc: wants an int, not a float"},
+      {R"({{ trunc .Values.float "a" }})", "error: trunc: wants an int, not a float"},
+      // Only a constant is an int or a float as it is needed, and only by itself.
+      {R"({{ $x := 1.0 }}{{ trunc $x "a" }})", "error: trunc: wants an int, not a float"},
+      {R"({{ trunc (1.0) "a" }})", "error: trunc: wants an int, not a float"},
       {R"({{ substr 2 1 "abc" }})", "error: substr: has no bytes 2 to 1 in a string of 3 bytes"},
       {R"({{ substr 4 -1 "abc" }})", "error: substr: has no bytes 4 to 3 in a string of 3 bytes"},
       {R"({{ substr -1 9 "abc" }})", "error: substr: has no bytes 0 to 9 in a string of 3 bytes"},
