@@ -183,7 +183,11 @@ Evaluator::Flow Evaluator::RunRange(const Statement& range, const Value& dot) {
                                       WithArticle(elements.kind())));
     return Flow::kFailed;
   }
-  return loop.next != nullptr ? RunList(loop.next->body, dot) : Flow::kNext;
+  if (loop.next == nullptr) return Flow::kNext;
+  // Go's way: a break in the else ends this range, which has no passes, and a continue the pass of
+  // the range around it.
+  const Flow flow = RunList(loop.next->body, dot);
+  return flow == Flow::kBreak ? Flow::kNext : flow;
 }
 
 Evaluator::Flow Evaluator::RunPass(const Branch& loop, Value key, const Value& element) {
