@@ -66,6 +66,7 @@ TEST(FunctionTest, NoStringIsMadeThatIsTooLong) {
            R"({{ $x := repeat 40000 "x" }}{{ print $x $x | len }})",
            R"({{ $x := repeat 40000 "x" }}{{ printf "%s%s" $x $x | len }})",
            R"({{ $x := repeat 40000 "x" }}{{ printf "%x" $x | len }})",
+           R"({{ $x := splitList "" (repeat 20000 "x") }}{{ printf "%#v" $x | len }})",
            R"({{ $x := repeat 40000 "\"" }}{{ quote $x | len }})",
            R"({{ $x := repeat 40000 "<" }}{{ html $x | len }})",
            R"({{ $x := repeat 40000 "<" }}{{ js $x | len }})",

@@ -89,6 +89,48 @@ bool OneOf(char32_t verb, absl::string_view verbs) {
   return verb < 0x80 && verbs.find(static_cast<char>(verb)) != absl::string_view::npos;
 }
 
+// "%T". Of ints Go has several types, which templates don't tell apart: constants have this one.
+absl::string_view GoType(Value::Kind kind) {
+  switch (kind) {
+    case Value::Kind::kNil:
+      return "<nil>";
+    case Value::Kind::kBool:
+      return "bool";
+    case Value::Kind::kInt:
+      return "int";
+    case Value::Kind::kFloat:
+      return "float64";
+    case Value::Kind::kString:
+      return "string";
+    case Value::Kind::kList:
+      return "[]interface {}";
+    case Value::Kind::kMap:
+      return "map[string]interface {}";
+  }
+  return "";
+}
+
+void AppendType(Value::Kind kind, const Directive& directive, BoundedText* out) {
+  absl::string_view type = GoType(kind);
+  // Go doesn't cut this one.
+  if (kind != Value::Kind::kNil) type = type.substr(0, directive.precision.value_or(type.size()));
+  AppendPadded(type, directive, out);
+}
+
+// What stands around the elements of a list or map, and between them.
+struct Brackets {
+  std::string open;
+  absl::string_view separator;
+  absl::string_view close;
+};
+
+Brackets BracketsOf(Value::Kind kind, const Directive& directive) {
+  if (directive.verb == 'v' && directive.sharp) {
+    return {absl::StrCat(GoType(kind), "{"), ", ", "}"};
+  }
+  return {kind == Value::Kind::kMap ? "map[" : "[", " ", "]"};
+}
+
 // A list or map shows each of its elements by the directive.
 void AppendArgument(const Value& value, const Directive& directive, Budget* budget,
                     BoundedText* out) {
@@ -122,33 +164,33 @@ void AppendArgument(const Value& value, const Directive& directive, Budget* budg
       if (shown) AppendString(value.AsString(), directive, budget, out);
       break;
     case Value::Kind::kList: {
-      shown = verb != 'v' || !directive.sharp;  // "%#v" shows types, which templates don't have.
-      if (!shown) break;
       out->Charge(value.AsList().size() * Budget::kElementCost);
-      absl::string_view separator = "[";
+      const Brackets brackets = BracketsOf(value.kind(), directive);
+      out->Append(brackets.open);
+      absl::string_view separator;
       for (const Value& element : value.AsList()) {
         out->Append(separator);
         AppendArgument(element, directive, budget, out);
         if (out->failed()) return;
-        separator = " ";
+        separator = brackets.separator;
       }
-      out->Append(value.AsList().empty() ? "[]" : "]");
+      out->Append(brackets.close);
       break;
     }
     case Value::Kind::kMap: {
-      shown = verb != 'v' || !directive.sharp;
-      if (!shown) break;
       out->Charge(value.AsMap().size() * Budget::kElementCost);
-      absl::string_view separator = "map[";
+      const Brackets brackets = BracketsOf(value.kind(), directive);
+      out->Append(brackets.open);
+      absl::string_view separator;
       for (const auto& [key, element] : value.AsMap()) {
         out->Append(separator);
         AppendArgument(Value(key), directive, budget, out);
         out->Append(':');
         AppendArgument(element, directive, budget, out);
         if (out->failed()) return;
-        separator = " ";
+        separator = brackets.separator;
       }
-      out->Append(value.AsMap().empty() ? "map[]" : "]");
+      out->Append(brackets.close);
       break;
     }
   }
@@ -168,14 +210,18 @@ absl::StatusOr<Value> Printf(Arguments arguments, Budget* budget) {
     if (piece->percent_sign) out.Append('%');
     if (piece->argument == nullptr) continue;
     Directive& directive = piece->directive;
-    constexpr absl::string_view kVerbs = "vtbcdoOqxXUeEfFgGs";
+    constexpr absl::string_view kVerbs = "vTtbcdoOqxXUeEfFgGs";
     if (!OneOf(directive.verb, kVerbs)) {
       return absl::InvalidArgumentError(
           absl::StrCat(pipeline::Quote(directive.text), " has no verb that printf knows"));
     }
     // Signs of numbers are not for %v: "%+v" only names the fields of Go's structures.
     if (directive.verb == 'v') directive.plus = false;
-    AppendArgument(*piece->argument, directive, budget, &out);
+    if (directive.verb == 'T') {
+      AppendType(piece->argument->kind(), directive, &out);
+    } else {
+      AppendArgument(*piece->argument, directive, budget, &out);
+    }
   }
   if (!out.failed()) {
     if (absl::Status shown = format.CheckAllShown(); !shown.ok()) return shown;

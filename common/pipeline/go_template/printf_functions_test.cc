@@ -44,6 +44,31 @@ TEST(PrintfFunctionsTest, Verbs) {
   });
 }
 
+TEST(PrintfFunctionsTest, Types) {
+  ExpectRendered({
+      {R"({{ printf "%T %T %T %T" 1 "a" true 1.0 }})", "int string bool float64"},
+      {R"({{ printf "%T %T" .Values.max (add 1 2) }})", "int int"},
+      {R"({{ printf "%T|%T" .Values.list (list) }})", "[]interface {}|[]interface {}"},
+      {R"({{ printf "%T" .Values.map }})", "map[string]interface {}"},
+      {R"({{ printf "%T %T" nil .Values.none }})", "<nil> <nil>"},
+      {R"({{ printf "%8T|%-8T|%08T|%.3T|%#T|%+T" "a" "a" "a" "a" "a" "a" }})",
+       "  string|string  |00string|str|string|string"},
+      {R"({{ printf "%7.2T|%-7T|" nil nil }})", "  <nil>|<nil>  |"},
+  });
+}
+
+TEST(PrintfFunctionsTest, GoSyntaxOfListsAndMaps) {
+  ExpectRendered({
+      {R"({{ printf "%#v" (list 1 "a\"" true 2.5) }})", R"([]interface {}{1, "a\"", true, 2.5})"},
+      {R"({{ printf "%#v" .Values.map }})", R"(map[string]interface {}{"x":1, "y":"two"})"},
+      {R"({{ printf "%#v %#v" (list) (dict) }})", "[]interface {}{} map[string]interface {}{}"},
+      {R"({{ printf "%#v" (list (list 1) (dict "b" (list) "a" 1)) }})",
+       R"([]interface {}{[]interface {}{1}, map[string]interface {}{"a":1, "b":[]interface {}{}}})"},
+      {R"({{ printf "%#4v" (list 1 "a") }})", R"([]interface {}{   1,  "a"})"},
+      {R"({{ printf "%#x" (list 1 "a") }})", "[0x1 0x61]"},
+  });
+}
+
 TEST(PrintfFunctionsTest, WidthAndPrecision) {
   ExpectRendered({
       {R"({{ printf "%5d|%-5d|%05d" 42 42 42 }})", "   42|42   |00042"},
@@ -144,10 +169,12 @@ TEST(PrintfFunctionsTest, Errors) {
       {R"({{ printf "%.2" }})", "error: printf: \"%.2\" ends without a verb"},
       {R"({{ printf "%z" 1 }})", "error: printf: \"%z\" has no verb that printf knows"},
       {R"({{ printf "%!" 1 }})", "error: printf: \"%!\" has no verb that printf knows"},
-      {R"({{ printf "%T" 1 }})", "error: printf: \"%T\" has no verb that printf knows"},
       {R"({{ printf "%p" .Values.list }})", "error: printf: \"%p\" has no verb that printf knows"},
       {R"({{ printf "%é" 1 }})", "error: printf: \"%é\" has no verb that printf knows"},
-      {R"({{ printf "%#v" .Values.list }})", "error: printf: \"%#v\" cannot show a list"},
+      {R"({{ printf "%#v" (list .Values.none) }})",
+       "error: printf: \"%#v\" cannot show a missing value"},
+      {R"({{ printf "%#v" (dict "k" (list .Values.none)) }})",
+       "error: printf: \"%#v\" cannot show a missing value"},
       {R"({{ printf "%v" .Values.none }})",
        "error: printf: \"%v\" cannot show a missing value; .Values.none has no value"},
       {R"({{ printf "%s" .Values.none }})",
