@@ -252,8 +252,9 @@ TEST(Render, NameErrors) {
       {"{{ Build.ID }}", "1:4: unknown function \"Build\"; did you mean \".Build\"?"},
       {"{{ xyzzy 1 }}", "1:4: unknown function \"xyzzy\""},
       {"{{ call .x }}",
-       "1:4: unknown function \"call\": a template has only functions that give the same "
-       "everywhere"},
+       "1:4: unknown function \"call\": a template has no values that are functions"},
+      {"{{ unixEpoch .x }}",
+       "1:4: unknown function \"unixEpoch\": a template has no times, only dates as text"},
       {"{{ now }}",
        "1:4: unknown function \"now\": a template has only functions that give the same "
        "everywhere"},

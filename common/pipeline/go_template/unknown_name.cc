@@ -12,14 +12,23 @@
 namespace rally::go_template {
 namespace {
 
-// Functions of Go or sprig that are left out on purpose: they tell of the machine that renders, or
-// give something else each time.
-constexpr absl::string_view kLeftOut[] = {
-    "ago",           "call",      "date",         "dateInZone",        "dateModify", "env",
-    "expandenv",     "now",       "genCA",        "genPrivateKey",     "htmlDate",   "randAlpha",
-    "getHostByName", "randInt",   "randAlphaNum", "genSelfSignedCert", "shuffle",    "randNumeric",
-    "toDate",        "unixEpoch", "uuidv4",       "randAscii",
+// Functions of Go or sprig that are left out on purpose, by the reason.
+
+// They tell of the machine that renders, or give something else each time.
+constexpr absl::string_view kNotTheSameEverywhere[] = {
+    "ago",           "date",      "dateInZone",    "env",
+    "expandenv",     "genCA",     "genPrivateKey", "genSelfSignedCert",
+    "getHostByName", "htmlDate",  "now",           "randAlpha",
+    "randAlphaNum",  "randAscii", "randInt",       "randNumeric",
+    "shuffle",       "toDate",    "uuidv4",
 };
+// Of times, which only those make.
+constexpr absl::string_view kOfTimes[] = {"dateModify", "unixEpoch"};
+
+template <size_t N>
+bool IsOneOf(absl::string_view name, const absl::string_view (&names)[N]) {
+  return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
 
 // What older documentation calls it.
 struct Renamed {
@@ -32,8 +41,14 @@ constexpr Renamed kRenamed[] = {{".Build.QueuedBy", "TriggeredBy"}, {".Build.Bui
 
 std::string UnknownFunction(absl::string_view name) {
   const std::string what = absl::StrCat("unknown function \"", name, "\"");
-  if (std::find(std::begin(kLeftOut), std::end(kLeftOut), name) != std::end(kLeftOut)) {
+  if (IsOneOf(name, kNotTheSameEverywhere)) {
     return absl::StrCat(what, ": a template has only functions that give the same everywhere");
+  }
+  if (IsOneOf(name, kOfTimes)) {
+    return absl::StrCat(what, ": a template has no times, only dates as text");
+  }
+  if (name == "call") {
+    return absl::StrCat(what, ": a template has no values that are functions");
   }
   for (const absl::string_view root : {"Build", "Values"}) {
     if (absl::EqualsIgnoreCase(name, root)) {
