@@ -48,6 +48,7 @@ class FieldCheck {
       for (const Operand* operand = command->first; operand != nullptr; operand = operand->next) {
         if (!CheckOperand(*operand, dot_is_root)) return false;
       }
+      if (!CheckIndex(*command->first, dot_is_root)) return false;
     }
     for (int i = 0; i < pipeline.variables; ++i) {
       if (pipeline.slots[i] == 0) dollar_is_root_ = false;
@@ -59,21 +60,50 @@ class FieldCheck {
     if (operand.kind == Operand::Kind::kPipeline) {
       return CheckPipeline(*operand.pipeline, dot_is_root);
     }
-    const bool of_dot = operand.kind == Operand::Kind::kDot && dot_is_root;
-    const bool of_dollar =
-        operand.kind == Operand::Kind::kVariable && operand.index == 0 && dollar_is_root_;
-    const Value::Map* map = of_dot || of_dollar ? &root_ : nullptr;
+    const Value::Map* map = MapBeforeFields(operand, dot_is_root);
     for (const Field* field = operand.fields; field != nullptr && map != nullptr;
          field = field->next) {
-      if (map->find(field->name) == map->end()) {
-        std::string problem = known_.Problem(*map, field->name);
-        if (problem.empty()) return true;
-        failure_ = Failure{tree_.OffsetOf(*field), std::move(problem)};
-        return false;
-      }
+      if (!CheckName(*map, field->name, tree_.OffsetOf(*field))) return false;
       map = MapUnder(*map, field->name);
     }
     return true;
+  }
+
+  // index .Build "ID", where the names are constants.
+  bool CheckIndex(const Operand& call, bool dot_is_root) {
+    const bool is_index = call.IsCall() && call.function != nullptr &&
+                          call.function->name == "index" && call.next != nullptr;
+    if (!is_index) return true;
+    const Value::Map* map = MapBeforeFields(*call.next, dot_is_root);
+    for (const Field* field = call.next->fields; field != nullptr && map != nullptr;
+         field = field->next) {
+      map = MapUnder(*map, field->name);
+    }
+    for (const Operand* name = call.next->next; name != nullptr && map != nullptr;
+         name = name->next) {
+      if (name->kind != Operand::Kind::kConstant) return true;
+      const Value& constant = tree_.constants[name->index];
+      if (!constant.is_string()) return true;
+      if (!CheckName(*map, constant.AsString(), name->begin)) return false;
+      map = MapUnder(*map, constant.AsString());
+    }
+    return true;
+  }
+
+  // What the operand is, but for its fields, if that is known to be the data.
+  const Value::Map* MapBeforeFields(const Operand& operand, bool dot_is_root) const {
+    const bool of_dot = operand.kind == Operand::Kind::kDot && dot_is_root;
+    const bool of_dollar =
+        operand.kind == Operand::Kind::kVariable && operand.index == 0 && dollar_is_root_;
+    return of_dot || of_dollar ? &root_ : nullptr;
+  }
+
+  bool CheckName(const Value::Map& map, absl::string_view name, size_t offset) {
+    if (map.find(name) != map.end()) return true;
+    std::string problem = known_.Problem(map, name);
+    if (problem.empty()) return true;
+    failure_ = Failure{offset, std::move(problem)};
+    return false;
   }
 
   const Tree& tree_;

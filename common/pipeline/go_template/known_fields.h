@@ -22,7 +22,8 @@ class KnownFields {
   std::string Problem(const Value::Map& map, absl::string_view name) const;
 
   // The first mistake that shows without evaluating: fields of $, and of the dot where it is the
-  // data still. Finds it in branches that are not taken, too.
+  // data still, and constants that `index` takes for fields of them. Finds it in branches that are
+  // not taken, too.
   std::optional<Failure> Check(const Tree& tree) const;
 
  private:

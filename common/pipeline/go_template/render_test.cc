@@ -326,7 +326,19 @@ TEST(Render, TheTopLevelAndBuildAreComplete) {
       {"{{ with .Build }}{{ .Branchh }}{{ end }}",
        "1:21: unknown \".Build.Branchh\"; did you mean \".Build.Branch\"? (known: .Build.Branch, "
        ".Build.ID, .Build.TriggeredBy)"},
-      {"{{ index .Build \"Foo\" | default 1 }}", "1"},
+      {"{{ index .Build \"Foo\" | default 1 }}",
+       "1:17: unknown \".Build.Foo\" (known: .Build.Branch, .Build.ID, .Build.TriggeredBy)"},
+      {"{{ if false }}{{ print (index $ \"Build\" `Branchh`) }}{{ end }}",
+       "1:41: unknown \".Build.Branchh\"; did you mean \".Build.Branch\"? (known: .Build.Branch, "
+       ".Build.ID, .Build.TriggeredBy)"},
+      {"{{ index . \"Secrets\" }}",
+       "1:12: secrets are not available in templates; name them in \"secretEnvs\""},
+      {"{{ index .Build \"ID\" }} {{ index . `Values` `deep` `er` `est` }}", "id7 d"},
+      {"{{ index .Values \"Foo\" | default 1 }} {{ index .Values.map \"Foo\" | default 2 }}",
+       "1 2"},
+      // What is known only by evaluating can be asked for.
+      {"{{ $name := \"Foo\" }}{{ index .Build $name | default 1 }}", "1"},
+      {"{{ with .Build }}{{ index . \"Foo\" | default 1 }}{{ end }}", "1"},
       // In a branch that isn't taken, where it shows without evaluating.
       {"{{ if false }}{{ print (.Build.Foo) }}{{ end }}",
        "1:31: unknown \".Build.Foo\" (known: .Build.Branch, .Build.ID, .Build.TriggeredBy)"},
