@@ -22,7 +22,8 @@ namespace {
 
 constexpr absl::string_view kNames[] = {"ID",         "Branch",      "BranchName", "Commit", "Tag",
                                         "Repository", "TriggeredBy", "Registry",   "Date"};
-constexpr size_t kMaxValueBytes = size_t{16} << 10;
+// The controller takes no more of what is submitted.
+constexpr size_t kMaxValueBytes = size_t{4} << 10;
 
 // Before the build has one: at lint, render and graph.
 constexpr char kUnknownId[] = "build-id";
