@@ -61,7 +61,11 @@ class GlobCompiler {
     const char c = text_[at_];
     switch (c) {
       case '*':
-        CompileStars();
+        if (git_) {
+          CompileGitStars();
+        } else {
+          CompileDockerStars();
+        }
         return true;
       case '?':
         ++at_;
@@ -80,29 +84,48 @@ class GlobCompiler {
     return true;
   }
 
-  void CompileStars() {
+  void CompileGitStars() {
     const size_t begin = at_;
     while (at_ < text_.size() && text_[at_] == '*') ++at_;
     const bool ends = at_ == text_.size();
     const bool before_slash = !ends && text_[at_] == '/';
-    bool crosses = at_ - begin > 1;
-    if (crosses && git_) {
-      // What is behind a literal prefix counts as a component's beginning in git: "a**/b" is more
-      // than "a*/b". It isn't documented, but the files that rely on it don't know that.
-      const bool begins_component = begin == 0 || text_[begin - 1] == '/' || begin == prefix_end_;
-      const bool ends_component =
-          ends || before_slash || absl::StartsWith(text_.substr(at_), "\\/");
-      crosses = begins_component && ends_component;
-    }
-    if (!crosses) {
+    // What is behind a literal prefix counts as a component's beginning in git: "a**/b" is more
+    // than "a*/b". It isn't documented, but the files that rely on it don't know that.
+    const bool begins_component = begin == 0 || text_[begin - 1] == '/' || begin == prefix_end_;
+    const bool ends_component = ends || before_slash || absl::StartsWith(text_.substr(at_), "\\/");
+    if (at_ - begin == 1 || !begins_component || !ends_component) {
       Push(Kind::kStar);
-    } else if (ends || (git_ && !before_slash)) {
+    } else if (!before_slash) {
       Push(Kind::kEverything);
     } else {
-      if (before_slash) ++at_;
-      Push(Kind::kDirectories);
-      Push(Kind::kUntilSlash);
+      PushDirectories();
     }
+  }
+
+  // Two stars at a time, as Docker reads them.
+  void CompileDockerStars() {
+    const size_t begin = at_++;
+    if (at_ == text_.size() || text_[at_] != '*') {
+      Push(Kind::kStar);
+      return;
+    }
+    const absl::string_view rest = text_.substr(++at_);
+    // A pattern of "**" and plain text is compared with the end of the path, which may be amid a
+    // name: "**.o". With anything special behind it, "**" is whole components wherever it stands.
+    const bool is_suffix = begin == 0 && !absl::StartsWith(rest, "/") &&
+                           rest.find_first_of("*?[]\\") == absl::string_view::npos;
+    if (rest.empty() || is_suffix) {
+      Push(Kind::kEverything);
+    } else {
+      PushDirectories();
+    }
+  }
+
+  // "**/", of which the slash may be missing.
+  void PushDirectories() {
+    if (text_[at_] == '/') ++at_;
+    Push(Kind::kDirectories);
+    Push(Kind::kUntilSlash);
   }
 
   // Behind the opening bracket; reads the closing one, too.

@@ -25,7 +25,8 @@ class GlobPattern {
   enum class Syntax {
     kGit,     // "**" means more than '*' only as a whole component. [!a] and [^a] negate;
               // [[:alpha:]] are classes.
-    kDocker,  // "**" crosses '/' wherever it stands. Only [^a] negates.
+    kDocker,  // "**" crosses '/' wherever it stands, in front of plain text even amid a name:
+              // "**.o" is what ends so. Only [^a] negates.
   };
 
   // Absent when the pattern is malformed: an open bracket, a trailing backslash.

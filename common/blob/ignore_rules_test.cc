@@ -153,6 +153,25 @@ TEST(DockerIgnoreTest, RulesAreAnchoredAndMeanAllBelow) {
   EXPECT_THAT(ByDocker({".", "a"}, ".\n/\n"), IsEmpty());
 }
 
+// As moby's patternmatcher has it: the end of the path, unless something special follows.
+TEST(DockerIgnoreTest, StarsInFrontOfPlainTextAreAnyEndOfAPath) {
+  const std::vector<std::string> files = {"a.o",   ".o",   "d/b.o", "d/.o",
+                                          "d.o/c", "xfoo", "foo",   "e/yfoo"};
+  EXPECT_THAT(ByDocker(files, "**.o"), ElementsAre(".o", "a.o", "d.o", "d.o/c", "d/.o", "d/b.o"));
+  EXPECT_THAT(ByDocker(files, "**foo"), ElementsAre("e/yfoo", "foo", "xfoo"));
+  EXPECT_THAT(ByDocker(files, "**/foo"), ElementsAre("foo"));
+  EXPECT_THAT(ByDocker(files, "**/.o"), ElementsAre(".o", "d/.o"));
+  EXPECT_THAT(ByDocker(files, "***.o"), ElementsAre(".o", "a.o", "d.o", "d.o/c", "d/.o", "d/b.o"));
+  EXPECT_THAT(ByDocker(files, "****.o"), ElementsAre(".o", "d/.o"));
+  EXPECT_THAT(ByDocker(files, "**.[o]"), ElementsAre(".o", "d/.o")) << "a set makes it whole names";
+  EXPECT_THAT(ByDocker(files, "**fo?"), ElementsAre("foo"));
+  EXPECT_THAT(ByDocker(files, "d**.o"), ElementsAre("d.o", "d.o/c", "d/.o"));
+  EXPECT_THAT(ByDocker(files, "*\n!**.o"), ElementsAre("d", "e", "e/yfoo", "foo", "xfoo"));
+  EXPECT_THAT(ByDocker({"a", "b/c"}, "**"), ElementsAre("a", "b", "b/c"));
+  // What git's say is another matter.
+  EXPECT_THAT(ByGit(files, "**.o"), ElementsAre(".o", "a.o", "d.o", "d.o/c", "d/.o", "d/b.o"));
+}
+
 TEST(DockerIgnoreTest, NegationBringsBackWhatIsBelow) {
   EXPECT_THAT(ByDocker({"d/keep", "d/not", "d/e/f"}, "d\n!d/keep"),
               ElementsAre("d", "d/e", "d/e/f", "d/not"));
