@@ -28,8 +28,6 @@ constexpr size_t kMaxWarnings = 100;
 // A hostile name can't block: what is opened is a regular file, or it is not read.
 constexpr int kOpenFile = O_RDONLY | O_NONBLOCK | O_NOCTTY;
 
-absl::Time TimeOf(int64_t nanoseconds) { return absl::FromUnixNanos(nanoseconds); }
-
 // One run over one directory: find all entries, hash the files that the cache doesn't know, then
 // build the messages from the leaves up.
 class Capture {
@@ -199,7 +197,7 @@ class Capture {
     auto* message = google::protobuf::Arena::CreateMessage<Directory>(&arena);
     for (const ScannedFile& file : directory.files) {
       if (file.content == ScannedFile::Content::kGone) continue;
-      FillFileNode(file.name, file.key.ToDigest(), file.stat.mode, TimeOf(file.stat.mtime_ns),
+      FillFileNode(file.name, file.key.ToDigest(), file.stat.mode, file.stat.mtime,
                    message->add_files());
     }
     for (const ScannedSymlink& symlink : directory.symlinks) {
@@ -214,7 +212,7 @@ class Capture {
         message->files_size() + message->symlinks_size() + message->directories_size() == 0;
     messages_[index].left_out = directory.only_whats_below && is_empty;
     if (messages_[index].left_out) return;
-    SetDirectoryProperties(directory.mode, TimeOf(directory.mtime_ns), message);
+    SetDirectoryProperties(directory.mode, directory.mtime, message);
     messages_[index].bytes = Serialise(*message);
     messages_[index].digest = DigestOf(messages_[index].bytes);
   }

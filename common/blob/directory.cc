@@ -71,8 +71,12 @@ absl::Status ValidateDisjoint(const A& a, const B& b) {
   return absl::OkStatus();
 }
 
+// Filesystems have times that no Timestamp has; whoever makes a tree of them sees the same here.
 void SetMtime(std::optional<absl::Time> mtime, NodeProperties* properties) {
-  const timespec time = absl::ToTimespec(*mtime);
+  static const absl::Time kFirst = absl::FromUnixSeconds(kMinTimestampSeconds);
+  static const absl::Time kLast =
+      absl::FromUnixSeconds(kMaxTimestampSeconds + 1) - absl::Nanoseconds(1);
+  const timespec time = absl::ToTimespec(std::clamp(*mtime, kFirst, kLast));
   properties->mutable_mtime()->set_seconds(time.tv_sec);
   properties->mutable_mtime()->set_nanos(static_cast<int32_t>(time.tv_nsec));
 }

@@ -22,8 +22,6 @@
 namespace rally::blob {
 namespace {
 
-int64_t Nanoseconds(const timespec& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
-
 struct Name {
   std::string name;
   unsigned char type;  // as readdir tells it; DT_UNKNOWN where it doesn't
@@ -54,7 +52,7 @@ class Listing {
       return ErrnoStatus(errno, absl::StrCat("stat ", ShownPath(path)));
     }
     found.mode = st.st_mode;
-    found.mtime_ns = Nanoseconds(st.st_mtim);
+    found.mtime = absl::TimeFromTimespec(st.st_mtim);
     if (index > 0) tree_.directories[found.parent].children.push_back(index);
     tree_.directories.push_back(std::move(found));
     absl::StatusOr<std::vector<Name>> names = List(fd->get(), path);
@@ -213,7 +211,11 @@ absl::Status StatFiles(int root_fd, const StatCache& cache, ScannedDirectory* di
 }  // namespace
 
 FileStat FileStat::Of(const struct stat& st) {
-  return {st.st_size, Nanoseconds(st.st_mtim), Nanoseconds(st.st_ctim), st.st_ino, st.st_dev,
+  return {st.st_size,
+          absl::TimeFromTimespec(st.st_mtim),
+          absl::TimeFromTimespec(st.st_ctim),
+          st.st_ino,
+          st.st_dev,
           st.st_mode};
 }
 

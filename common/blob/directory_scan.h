@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "common/blob/blob_key.h"
 #include "common/blob/tree.h"
 
@@ -20,8 +21,8 @@ class StatCache;
 // What stat tells of a file and that changes with its content, and its mode. A value.
 struct FileStat {
   int64_t size_bytes = 0;
-  int64_t mtime_ns = 0;
-  int64_t ctime_ns = 0;
+  absl::Time mtime;
+  absl::Time ctime;
   uint64_t inode = 0;
   uint64_t device = 0;
   uint32_t mode = 0;
@@ -29,7 +30,7 @@ struct FileStat {
   static FileStat Of(const struct stat& st);
   // Whether both are of one content, as far as stat can tell.
   friend bool SameContent(const FileStat& a, const FileStat& b) {
-    return a.size_bytes == b.size_bytes && a.mtime_ns == b.mtime_ns && a.ctime_ns == b.ctime_ns &&
+    return a.size_bytes == b.size_bytes && a.mtime == b.mtime && a.ctime == b.ctime &&
            a.inode == b.inode && a.device == b.device;
   }
 };
@@ -60,7 +61,7 @@ struct ScannedDirectory {
   int depth = 0;
   bool only_whats_below = false;  // it isn't kept when nothing below it is
   uint32_t mode = 0;
-  int64_t mtime_ns = 0;
+  absl::Time mtime;
   // Each kind sorted by name.
   std::vector<ScannedFile> files;
   std::vector<ScannedSymlink> symlinks;

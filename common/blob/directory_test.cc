@@ -42,6 +42,22 @@ TEST(DirectoryTest, TimesAreKeptToTheNanosecond) {
   EXPECT_EQ(MtimeOf(MakeFileNode("f", DigestOf("x"), 0644, std::nullopt)), std::nullopt);
 }
 
+TEST(DirectoryTest, TimesThatNoTimestampHasAreTheNearestThatOneHas) {
+  const absl::Time late = absl::FromUnixSeconds(253'402'300'800);  // 10000-01-01.
+  const absl::Time early = absl::FromUnixSeconds(-62'135'596'801);
+  for (const auto& [time, kept] : {std::pair(late, late - absl::Nanoseconds(1)),
+                                   std::pair(absl::InfiniteFuture(), late - absl::Nanoseconds(1)),
+                                   std::pair(early, early + absl::Seconds(1)),
+                                   std::pair(absl::InfinitePast(), early + absl::Seconds(1))}) {
+    Directory directory;
+    SetDirectoryProperties(0755, time, &directory);
+    *directory.add_files() = MakeFileNode("f", DigestOf("x"), 0644, time);
+    EXPECT_EQ(Validate(directory), absl::OkStatus());
+    EXPECT_EQ(MtimeOf(directory), kept);
+    EXPECT_EQ(MtimeOf(directory.files(0)), kept);
+  }
+}
+
 TEST(DirectoryTest, CanonicalBytesDoNotDependOnTheOrderOfAdding) {
   Directory a, b;
   *a.add_files() = MakeFileNode("x", DigestOf("1"), 0644, kTime);

@@ -27,7 +27,8 @@ constexpr absl::string_view kMagic = "rally stat cache 2\n";
 constexpr size_t kHashBytes = 32;
 constexpr int64_t kLargestFileBytes = 1024 * 1024 * 1024;
 
-// An entry: this, then the name.
+// An entry: this, then the name. Times that nanoseconds can't count to are the furthest that they
+// can, so that they fit no file.
 struct EntryHead {
   int64_t size_bytes;
   int64_t mtime_ns;
@@ -143,8 +144,12 @@ bool StatCache::Entries::Find(absl::string_view name, const FileStat& stat, Blob
     if (!TakeEntry(&after, &head, &here) || here > name) return false;
     rest_ = after;
     if (here < name) continue;
-    const FileStat known = {head.size_bytes, head.mtime_ns, head.ctime_ns,
-                            head.inode,      head.device,   stat.mode};
+    const FileStat known = {head.size_bytes,
+                            absl::FromUnixNanos(head.mtime_ns),
+                            absl::FromUnixNanos(head.ctime_ns),
+                            head.inode,
+                            head.device,
+                            stat.mode};
     if (!SameContent(known, stat)) return false;
     *key = BlobKey{head.hash, head.size_bytes};
     return true;
@@ -153,7 +158,7 @@ bool StatCache::Entries::Find(absl::string_view name, const FileStat& stat, Blob
 
 bool StatCache::IsTrusted(const ScannedFile& file) const {
   return file.content != ScannedFile::Content::kGone &&
-         std::max(file.stat.mtime_ns, file.stat.ctime_ns) < trusted_until_ns_;
+         std::max(file.stat.mtime, file.stat.ctime) < trusted_until_;
 }
 
 bool StatCache::HoldsJust(const ScannedTree& tree) const {
@@ -178,8 +183,9 @@ absl::Status StatCache::Save(const std::string& file, const std::string& root,
     uint32_t count = 0;
     for (const ScannedFile& found : directory.files) {
       if (!IsTrusted(found)) continue;
-      PutNumber(EntryHead{found.stat.size_bytes, found.stat.mtime_ns, found.stat.ctime_ns,
-                          found.stat.inode, found.stat.device, found.key.hash, found.name.size()},
+      PutNumber(EntryHead{found.stat.size_bytes, absl::ToUnixNanos(found.stat.mtime),
+                          absl::ToUnixNanos(found.stat.ctime), found.stat.inode, found.stat.device,
+                          found.key.hash, found.name.size()},
                 &entries);
       entries += found.name;
       ++count;

@@ -24,7 +24,7 @@ class StatCache {
  public:
   // `started` is when the capture began; times from `racy_window` before on are not trusted.
   StatCache(absl::Time started, absl::Duration racy_window)
-      : trusted_until_ns_(absl::ToUnixNanos(started - racy_window)) {}
+      : trusted_until_(started - racy_window) {}
 
   // Reads a cache of the same root. A missing, foreign or damaged file is an empty cache.
   void Load(const std::string& file, const std::string& root);
@@ -51,7 +51,7 @@ class StatCache {
   bool IsTrusted(const ScannedFile& file) const;
   bool HoldsJust(const ScannedTree& tree) const;
 
-  const int64_t trusted_until_ns_;
+  const absl::Time trusted_until_;
   std::string bytes_;  // The file, into which what follows points.
   absl::flat_hash_map<absl::string_view, absl::string_view> directories_;
   int64_t entries_ = 0;
