@@ -14,7 +14,8 @@
 namespace rally::blob {
 
 // One blob to store: its name, and either its bytes or a way to open a file that holds them, at
-// its start. The file descriptor belongs to the store from then on. A retry opens again.
+// its start. Over the network as much of a file is sent as the digest says: it may have grown. The
+// file descriptor belongs to the store from then on. A retry opens again.
 struct BlobUpload {
   Digest digest;
   std::variant<std::string, std::function<absl::StatusOr<int>()>> source;

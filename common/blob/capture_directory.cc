@@ -117,6 +117,11 @@ class Capture {
                           " went away while it was read"));
         continue;
       }
+      if (file.content == ScannedFile::Content::kReadAsItGrew) {
+        Warn(absl::StrCat(ShownPath(scanned_->PathOf(position.directory, file)),
+                          " grows while it is read; its first ", file.key.size_bytes,
+                          " bytes are taken"));
+      }
       ++tree_.hashed_files;
       tree_.hashed_bytes += file.key.size_bytes;
     }
@@ -143,18 +148,21 @@ class Capture {
         file->content = ScannedFile::Content::kGone;
         return absl::OkStatus();
       }
-      absl::StatusOr<Digest> digest = DigestOfFile(fd->get());
+      absl::StatusOr<Digest> digest = DigestOfFile(fd->get(), before.st_size);
       if (!digest.ok()) {
         return absl::Status(digest.status().code(),
                             absl::StrCat(ShownPath(path), ": ", digest.status().message()));
       }
-      if (fstat(fd->get(), &after) == 0 && SameContent(FileStat::Of(before), FileStat::Of(after)) &&
-          digest->size_bytes == after.st_size) {
-        file->stat = FileStat::Of(after);
-        file->key = BlobKey::Of(*digest);
-        file->content = ScannedFile::Content::kRead;
-        return absl::OkStatus();
-      }
+      if (fstat(fd->get(), &after) != 0 || digest->size_bytes != before.st_size) continue;
+      const bool unchanged = SameContent(FileStat::Of(before), FileStat::Of(after));
+      // A log that something writes to all the time never stands still, but what it began with
+      // does. One that is written quickly is whole at the next attempt.
+      const bool only_grows = attempt == kReadAttempts - 1 && after.st_size > before.st_size;
+      if (!unchanged && !only_grows) continue;
+      file->stat = FileStat::Of(before);
+      file->key = BlobKey::Of(*digest);
+      file->content = unchanged ? ScannedFile::Content::kRead : ScannedFile::Content::kReadAsItGrew;
+      return absl::OkStatus();
     }
     return absl::AbortedError(absl::StrCat(ShownPath(path),
                                            " changes while it is read; try again when nothing "

@@ -78,6 +78,7 @@ struct CapturedTree {
 // Reads the directory at `path`, never through a symlink below it.
 // Errors: NotFound and InvalidArgument (no directory; a name that isn't UTF-8, naming the path),
 //   PermissionDenied, ResourceExhausted (limits), Aborted (a file changed while it was read).
+// Of a file that only grows while it is read, the tree has what it began with, and a warning.
 absl::StatusOr<CapturedTree> CaptureDirectory(const std::string& path,
                                               const CaptureOptions& options = {});
 
@@ -99,9 +100,10 @@ enum class UploadTrust {
   kKnownDirectories,
 };
 
-// Uploads what the store lacks, files first, then directories, so that a directory that is there
-// has its files. What was uploaded stays there after an error or a signal: the next try goes on
-// from that. `on_progress` (may be null) is called from this thread after each part.
+// Uploads what the store lacks, and of files as much as was captured: files first, then
+// directories, so that a directory that is there has its files. What was uploaded stays there after
+// an error or a signal: the next try goes on from that. `on_progress` (may be null) is called from
+// this thread after each part.
 absl::StatusOr<UploadProgress> UploadTree(
     BlobStore& store, const CapturedTree& tree,
     const std::function<void(const UploadProgress&)>& on_progress = nullptr,

@@ -1,6 +1,5 @@
 #include "common/blob/cas_client.h"
 
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -90,22 +89,18 @@ absl::Status ReadSource(const BlobUpload& upload, char* to) {
     absl::StatusOr<int> opened = std::get<1>(upload.source)();
     if (!opened.ok()) return opened.status();
     const FileDescriptor fd(*opened);
-    // One byte more than there should be, so that a file that grew is noticed.
-    char surplus;
-    while (filled <= size) {
-      iovec parts[] = {{to + filled, size - filled}, {&surplus, 1}};
-      const ssize_t n = readv(fd.get(), parts, 2);
+    while (filled < size) {
+      const ssize_t n = read(fd.get(), to + filled, size - filled);
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return ErrnoStatus(errno, absl::StrCat("reading ", upload.digest.ToString()));
+      if (n == 0) break;
       filled += static_cast<size_t>(n);
-      // A file gives less than was asked for only at its end.
-      if (n == 0 || filled == size) break;
     }
   }
   if (filled != size) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "blob ", upload.digest.ToString(),
-        ": the file changed while it was uploaded, it has another size now; try again"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("blob ", upload.digest.ToString(),
+                     ": the file changed while it was uploaded, it is shorter now; try again"));
   }
   return absl::OkStatus();
 }

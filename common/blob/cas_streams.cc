@@ -87,8 +87,10 @@ absl::Status CasClient::Calls::StreamWrite(const Digest& digest, const OpenBytes
   if (!next.ok()) return status;
   Hasher hasher;
   const std::unique_ptr<char[]> buffer(new char[kStreamFrameBytes]);
-  while (true) {
-    const absl::StatusOr<size_t> bytes = (*next)(buffer.get(), kStreamFrameBytes);
+  while (hasher.size_bytes() < digest.size_bytes) {
+    const absl::StatusOr<size_t> bytes =
+        (*next)(buffer.get(),
+                std::min<int64_t>(kStreamFrameBytes, digest.size_bytes - hasher.size_bytes()));
     if (!bytes.ok()) return status;
     if (*bytes == 0) break;
     hasher.Update(absl::string_view(buffer.get(), *bytes));
@@ -129,15 +131,9 @@ absl::Status CasClient::Calls::WriteOnce(const Digest& digest, const std::string
     // Any other way out cancels the stream.
     absl::StatusOr<size_t> got = (*next)(message.Extend(bytes), bytes);
     if (!got.ok()) return got.status();
-    if (last && *got == bytes) {
-      char surplus;
-      absl::StatusOr<size_t> more = (*next)(&surplus, 1);
-      if (!more.ok()) return more.status();
-      *got += *more;
-    }
     if (*got != bytes) {
       return absl::InvalidArgumentError(
-          "the content has another size than its digest says; did the file change while it was "
+          "the content is shorter than its digest says; did the file change while it was "
           "uploaded?");
     }
     offset += static_cast<int64_t>(bytes);

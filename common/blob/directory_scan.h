@@ -40,7 +40,8 @@ struct ScannedFile {
     kUnread,
     kCached,  // its key is from the stat cache
     kRead,
-    kGone,  // it went away, or is no regular file any more
+    kReadAsItGrew,  // its key is that of as many bytes as its stat says
+    kGone,          // it went away, or is no regular file any more
   };
 
   std::string name;

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -31,12 +32,12 @@ absl::Status ErrnoStatus(int error_number, absl::string_view what) {
   }
 }
 
-absl::StatusOr<Digest> DigestOfFile(int fd) {
+absl::StatusOr<Digest> DigestOfFile(int fd, int64_t most_bytes) {
   // Most files are smaller than either; a buffer per file costs more than hashing one does.
   static thread_local const std::unique_ptr<char[]> buffer(new char[kReadBytes]);
   static thread_local Hasher hasher;
   while (true) {
-    const ssize_t n = read(fd, buffer.get(), kReadBytes);
+    const ssize_t n = read(fd, buffer.get(), std::min<int64_t>(kReadBytes, most_bytes));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
       const int error = errno;
@@ -45,6 +46,7 @@ absl::StatusOr<Digest> DigestOfFile(int fd) {
     }
     if (n == 0) return hasher.Finish();
     hasher.Update(absl::string_view(buffer.get(), n));
+    most_bytes -= n;
   }
 }
 

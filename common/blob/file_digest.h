@@ -1,6 +1,9 @@
 #ifndef RALLY_COMMON_BLOB_FILE_DIGEST_H_
 #define RALLY_COMMON_BLOB_FILE_DIGEST_H_
 
+#include <cstdint>
+#include <limits>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -8,8 +11,9 @@
 
 namespace rally::blob {
 
-// Reads from the descriptor's current offset to its end. Blocks on the disk.
-absl::StatusOr<Digest> DigestOfFile(int fd);
+// Reads from the descriptor's current offset to its end, or so many bytes. Blocks on the disk.
+absl::StatusOr<Digest> DigestOfFile(int fd,
+                                    int64_t most_bytes = std::numeric_limits<int64_t>::max());
 
 // Writes all bytes, however many calls it takes. ResourceExhausted when the disk is full.
 absl::Status WriteAll(int fd, absl::string_view bytes);

@@ -24,8 +24,11 @@ absl::StatusOr<std::string> ReadSource(BlobUpload& upload) {
     const ssize_t n = read(*fd, buffer, sizeof(buffer));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return ErrnoStatus(errno, "reading");
-    if (n == 0) return bytes;
     bytes.append(buffer, n);
+    // What a file has behind what was asked for isn't part of the blob.
+    const auto size = static_cast<size_t>(upload.digest.size_bytes);
+    if (bytes.size() > size) bytes.resize(size);
+    if (n == 0 || bytes.size() == size) return bytes;
   }
 }
 

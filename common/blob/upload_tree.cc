@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <tuple>
@@ -31,15 +32,27 @@ BlobUpload MakeUpload(const CapturedTree& tree, const Digest& digest) {
       }};
 }
 
-// The store knows digests; people know paths.
+bool HasChanged(const CapturedTree& tree, const CapturedFile& file) {
+  absl::StatusOr<FileDescriptor> fd =
+      OpenBeneath(tree.root_fd->get(), tree.PathOf(file), O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  struct stat now;
+  return !fd.ok() || fstat(fd->get(), &now) != 0 ||
+         !SameContent(tree.scanned->directories[file.directory].files[file.file].stat,
+                      FileStat::Of(now));
+}
+
+// The store knows digests; people know paths, and what they did to a file meanwhile.
 absl::Status NamePath(const CapturedTree& tree, const std::vector<Digest>& part,
                       const absl::Status& status) {
   for (const Digest& digest : part) {
     const auto file = tree.files.find(BlobKey::Of(digest));
     if (file != tree.files.end() && absl::StrContains(status.message(), digest.hash)) {
-      return absl::Status(
-          status.code(),
-          absl::StrCat("uploading ", ShownPath(tree.PathOf(file->second)), ": ", status.message()));
+      const std::string path = ShownPath(tree.PathOf(file->second));
+      if (absl::IsInvalidArgument(status) && HasChanged(tree, file->second)) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            path, " changed while it was submitted; try again when nothing writes to it"));
+      }
+      return absl::Status(status.code(), absl::StrCat("uploading ", path, ": ", status.message()));
     }
   }
   return status;
