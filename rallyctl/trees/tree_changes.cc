@@ -32,9 +32,9 @@ class ChangeVisitor final : public blob::PathVisitor {
     (*on_sides_)(blob::MakeDeltaEntry(path(), before, after), ContentOf(before), ContentOf(after));
   }
   void VisitModes(uint32_t before, uint32_t after) override {
-    if (path().empty()) return;
-    (*on_sides_)(blob::MakeModeEntry(path(), before, after), absl::StrCat("folder ", before),
-                 absl::StrCat("folder ", after));
+    // The root's own is all that "chmod 700 ." changes.
+    (*on_sides_)(blob::MakeModeEntry(path().empty() ? "." : path(), before, after),
+                 absl::StrCat("folder ", before), absl::StrCat("folder ", after));
   }
 
  private:

@@ -20,7 +20,8 @@ namespace rally::rallyctl {
 
 using OnChange = std::function<void(const blob::DeltaEntry&)>;
 
-// What turns one tree into the other, in the order of paths.
+// What turns one tree into the other, in the order of paths; "." is the root, of which the mode can
+// change.
 absl::Status ForEachChange(blob::DirectoryReader& reader, const blob::Digest& before,
                            const blob::Digest& after, const OnChange& on_change);
 

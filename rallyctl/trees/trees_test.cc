@@ -126,6 +126,16 @@ TEST_F(TreesTest, ChangesNameModesAndWhatAPathWas) {
             "~ y/, was a symlink\n");
 }
 
+TEST_F(TreesTest, TheRootsOwnModeIsAChange) {
+  blob::Directory open;
+  *open.add_files() = blob::MakeFileNode("a", blob::DigestOf("1"), 0644, std::nullopt);
+  blob::Directory locked = open;
+  blob::SetDirectoryProperties(0755, std::nullopt, &open);
+  blob::SetDirectoryProperties(0700, std::nullopt, &locked);
+  EXPECT_EQ(Changes(store_.Put(blob::Serialise(open)), store_.Put(blob::Serialise(locked))),
+            "~ ./  mode 0755 -> 0700\n");
+}
+
 TEST_F(TreesTest, EqualFoldersAreNotRead) {
   const blob::Digest before = Tree({{"same/a/b/c", "1"}, {"x", "1"}});
   const blob::Digest after = Tree({{"same/a/b/c", "1"}, {"x", "2"}});
