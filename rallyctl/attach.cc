@@ -22,11 +22,7 @@ absl::StatusOr<std::optional<v1::Build>> Attach(Invocation& invocation, Connecti
         if (follower == nullptr) return;
         interrupts = std::make_unique<Interrupts>([follower](int) { follower->Interrupt(); });
       });
-  if (build.ok() && !build->has_value()) {
-    invocation.Say(absl::StrCat("left build ", build_id, ", which goes on"));
-    invocation.Say(absl::StrCat("come back:  rallyctl watch ", build_id));
-    invocation.Say(absl::StrCat("cancel it:  rallyctl cancel ", build_id));
-  }
+  if (build.ok() && !build->has_value()) SayLeft(invocation, build_id);
   return build;
 }
 
@@ -65,6 +61,12 @@ absl::StatusOr<std::optional<v1::Build>> Attach(
     terminal.Flush();
   }
   return *build;
+}
+
+void SayLeft(const Invocation& invocation, const std::string& build_id) {
+  invocation.Say(absl::StrCat("left build ", build_id, ", which goes on"));
+  invocation.Say(absl::StrCat("come back:  rallyctl watch ", build_id));
+  invocation.Say(absl::StrCat("cancel it:  rallyctl cancel ", build_id));
 }
 
 }  // namespace rally::rallyctl

@@ -27,6 +27,9 @@ absl::StatusOr<std::optional<v1::Build>> Attach(
     Invocation& invocation, Connection& connection, const std::string& build_id,
     LiveView::Options view_options, const std::function<void(BuildFollower*)>& on_follower);
 
+// Says that Ctrl-C left the build, and how to come back or cancel it.
+void SayLeft(const Invocation& invocation, const std::string& build_id);
+
 }  // namespace rally::rallyctl
 
 #endif  // RALLY_RALLYCTL_ATTACH_H_

@@ -34,14 +34,37 @@ std::string ReadFile(const std::string& path) {
 
 void WriteFile(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
 
+// This process's own standard error, read as it is written.
+class StderrPipe {
+ public:
+  StderrPipe() : saved_(dup(STDERR_FILENO)) {
+    EXPECT_EQ(pipe(fds_), 0);
+    dup2(fds_[1], STDERR_FILENO);
+  }
+  ~StderrPipe() {
+    dup2(saved_, STDERR_FILENO);
+    for (const int fd : {saved_, fds_[0], fds_[1]}) close(fd);
+  }
+  // Blocks until it was written.
+  void WaitFor(const std::string& text) {
+    char byte;
+    while (seen_.find(text) == std::string::npos && read(fds_[0], &byte, 1) == 1) seen_ += byte;
+  }
+
+ private:
+  const int saved_;
+  int fds_[2];
+  std::string seen_;
+};
+
 constexpr char kPipeline[] = "[[step]]\nid = \"a\"\nimage = \"busybox\"\nargs = [\"true\"]\n";
 
 // Command lines against a scripted controller, in a folder of their own.
 class CommandLineTest : public ::testing::Test {
  protected:
   CommandLineTest() {
-    char name[] = "/tmp/rallyctl-test-XXXXXX";
-    folder_ = mkdtemp(name);
+    folder_ = testing::TempDir() + "/rallyctl-test-XXXXXX";
+    EXPECT_NE(mkdtemp(&folder_[0]), nullptr);
     setenv("XDG_CACHE_HOME", (folder_ + "/cache").c_str(), 1);
     unsetenv("RALLY_SERVER");
     service_.AddService(&cas_);
@@ -164,6 +187,59 @@ TEST_F(CommandLineTest, CtrlCLeavesTheBuild) {
   EXPECT_NE(err_.find("come back:  rallyctl watch build-1\n"), std::string::npos) << err_;
   EXPECT_NE(err_.find("cancel it:  rallyctl cancel build-1\n"), std::string::npos) << err_;
   EXPECT_TRUE(service_.Cancellations().empty());
+}
+
+// Only the answer tells whether there is a build.
+TEST_F(CommandLineTest, CtrlCWaitsForTheAnswerOfSubmit) {
+  const auto interrupt = [this](size_t submissions) {
+    return std::thread([this, submissions] {
+      StderrPipe err;
+      service_.WaitForSubmissions(submissions);
+      raise(SIGINT);
+      err.WaitFor("interrupted; waiting for the controller");
+      service_.HoldSubmitAnswers(false);
+    });
+  };
+  service_.HoldSubmitAnswers(true);
+  std::thread first = interrupt(1);
+  EXPECT_EQ(Run({"submit", "--context", folder_ + "/context"}), 130) << err_;
+  first.join();
+  for (const char* said :
+       {"==> build build-1 accepted\n", "left build build-1, which goes on\n",
+        "come back:  rallyctl watch build-1\n", "cancel it:  rallyctl cancel build-1\n"}) {
+    EXPECT_NE(err_.find(said), std::string::npos) << err_;
+  }
+  service_.HoldSubmitAnswers(true);
+  std::thread second = interrupt(2);
+  EXPECT_EQ(Run({"submit", "--context", folder_ + "/context", "--detach"}), 130) << err_;
+  second.join();
+  EXPECT_EQ(out_, "build-2\n");
+  EXPECT_NE(err_.find("cancel it:  rallyctl cancel build-2\n"), std::string::npos) << err_;
+  EXPECT_TRUE(service_.Cancellations().empty());
+}
+
+TEST_F(CommandLineTest, ASecondCtrlCEndsWithoutAnAnswer) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(
+      {
+        service_.HoldSubmitAnswers(true);
+        std::thread interrupter([this] {
+          service_.WaitForSubmissions(1);
+          unlink(service_.address().substr(5).c_str());  // Nothing here is destroyed.
+          raise(SIGINT);
+          raise(SIGINT);
+        });
+        Run({"submit", "--context", folder_ + "/context"});
+      },
+      testing::ExitedWithCode(130),
+      "waiting for the controller to say.*\n.*may have been accepted.*rallyctl list");
+}
+
+TEST_F(CommandLineTest, AnAnswerThatNeverComesLeavesItOpenWhetherThereIsABuild) {
+  service_.LoseSubmitAnswers(1000);
+  EXPECT_EQ(Run({"submit", "--context", folder_ + "/context", "--patience", "0s"}), 3);
+  EXPECT_NE(err_.find("The build may have been accepted"), std::string::npos) << err_;
+  EXPECT_NE(err_.find("rallyctl list shows it"), std::string::npos) << err_;
 }
 
 TEST_F(CommandLineTest, AnInvalidPipelineIsRefusedHere) {

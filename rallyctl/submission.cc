@@ -2,8 +2,6 @@
 
 #include <unistd.h>
 
-#include <cstdio>
-#include <optional>
 #include <utility>
 
 #include "absl/random/random.h"
@@ -11,9 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/blob/capture_directory.h"
 #include "common/blob/cas_client.h"
-#include "rallyctl/exit_status.h"
 #include "rallyctl/git_facts.h"
-#include "rallyctl/interrupts.h"
 
 namespace rally::rallyctl {
 namespace {
@@ -51,13 +47,16 @@ void AddGitFacts(const GitFacts& facts, pipeline::Parameters* parameters) {
   }
 }
 
-[[noreturn]] void EndWithoutABuild() {
-  // The terminal has written ^C where the progress was to go on.
-  dprintf(STDERR_FILENO,
-          "%srallyctl: interrupted; no build was made. The next submit goes on with what was "
-          "uploaded\n",
-          isatty(STDERR_FILENO) == 1 ? "\r\x1b[K" : "");
-  _exit(static_cast<int>(ExitStatus::kCancelled));
+// Of a call whose answer didn't come: UNAVAILABLE and the deadline tell nothing about what it did.
+bool LeavesItOpen(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+}
+
+absl::Status MayHaveABuild(const absl::Status& status, bool interrupted) {
+  return absl::Status(interrupted ? absl::StatusCode::kCancelled : status.code(),
+                      absl::StrCat(status.message(),
+                                   "\nThe build may have been accepted, and would go on: rallyctl "
+                                   "list shows it then."));
 }
 
 void SetParameters(const pipeline::Parameters& parameters, v1::SubmitRequest* request) {
@@ -105,13 +104,9 @@ absl::StatusOr<PipelineFile> ReadSubmission(const SubmissionFlags& flags, Pipeli
 
 absl::StatusOr<v1::SubmitResponse> SubmitBuild(Invocation& invocation, Connection& connection,
                                                const PipelineFile& pipeline,
-                                               const SubmissionFlags& flags) {
+                                               const SubmissionFlags& flags,
+                                               SubmissionInterrupts* interrupts) {
   const std::string context = ContextOf(flags, pipeline);
-  std::optional<Interrupts> interrupts;
-  const auto end_on_interrupt = [&] {
-    if (flags.ends_on_interrupt) interrupts.emplace([](int) { EndWithoutABuild(); });
-  };
-  end_on_interrupt();
   auto tree = ReadContext(invocation, context, flags.context_options);
   if (!tree.ok()) return tree.status();
 
@@ -144,16 +139,22 @@ absl::StatusOr<v1::SubmitResponse> SubmitBuild(Invocation& invocation, Connectio
           absl::StrCat(status.message(),
                        "; no build was made, and the same command goes on with what was uploaded"));
     }
-    interrupts.reset();  // Nobody knows whether there is a build until the answer comes.
+    if (interrupts != nullptr) interrupts->BeginCall();
     v1::SubmitResponse response;
     absl::Status status = connection.Call([&](grpc::ClientContext* call) {
       return connection.builds()->Submit(call, request, &response);
     });
-    if (status.ok()) return response;
+    if (status.ok()) {
+      if (interrupts != nullptr) interrupts->EndWithBuild();
+      return response;
+    }
+    if (LeavesItOpen(status)) {
+      return MayHaveABuild(status, interrupts != nullptr && interrupts->interrupted());
+    }
     if (status.code() != absl::StatusCode::kFailedPrecondition || attempt == kMaxTries) {
       return status;
     }
-    end_on_interrupt();
+    if (interrupts != nullptr) interrupts->EndWithoutBuild();
   }
 }
 

@@ -10,6 +10,7 @@
 #include "rallyctl/commands/command.h"
 #include "rallyctl/context_upload.h"
 #include "rallyctl/pipeline_file.h"
+#include "rallyctl/submission_interrupts.h"
 
 namespace rally::rallyctl {
 
@@ -21,8 +22,6 @@ struct SubmissionFlags {
   PipelineFlags pipeline;
   bool fail_fast = false;
   ContextOptions context_options;
-  // Ctrl-C before there is a build ends the process. Otherwise the caller sees to it.
-  bool ends_on_interrupt = false;
 };
 
 // The flags that `submit` and `run` share: the pipeline, its context and its parameters.
@@ -34,10 +33,12 @@ absl::StatusOr<PipelineFile> ReadSubmission(const SubmissionFlags& flags, Pipeli
 
 // Captures and uploads the context, and hands the build in; the answer means that it is durable.
 // Safe against answers that get lost: each try carries the same key. Says on standard error what
-// it does.
+// it does. `interrupts`, null when the caller sees to them itself, is told whether there is a
+// build. Cancelled: there was an interrupt, and nobody knows.
 absl::StatusOr<v1::SubmitResponse> SubmitBuild(Invocation& invocation, Connection& connection,
                                                const PipelineFile& pipeline,
-                                               const SubmissionFlags& flags);
+                                               const SubmissionFlags& flags,
+                                               SubmissionInterrupts* interrupts);
 
 // 32 hexadecimal digits that nobody else has.
 std::string RandomKey();

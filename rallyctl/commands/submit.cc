@@ -58,12 +58,12 @@ absl::StatusOr<ExitStatus> Submit(Invocation& invocation, Flags flags) {
     terminal.Flush();
     if (!pipeline->ok()) return ExitStatus::kUsage;
   }
-  flags.submission.ends_on_interrupt = true;
 
   // The connection is made while the context is read.
   auto connection = invocation.Connect();
   if (!connection.ok()) return connection.status();
-  auto response = SubmitBuild(invocation, **connection, *pipeline, flags.submission);
+  SubmissionInterrupts interrupts;
+  auto response = SubmitBuild(invocation, **connection, *pipeline, flags.submission, &interrupts);
   if (!response.ok()) return response.status();
   invocation.Say(absl::StrCat("build ", response->build_id(),
                               response->existed() && !flags.submission.key.empty()
@@ -75,11 +75,21 @@ absl::StatusOr<ExitStatus> Submit(Invocation& invocation, Flags flags) {
     json["existed"] = response->existed();
     terminal.Out(invocation.json() ? json.dump(2) + "\n"
                                    : absl::StrCat(response->build_id(), "\n"));
-    return ExitStatus::kSuccess;
+    terminal.Flush();
+    if (!interrupts.interrupted()) return ExitStatus::kSuccess;
   }
-  auto build = Attach(invocation, **connection, response->build_id(), pipeline->Warnings());
+  if (interrupts.interrupted()) {
+    SayLeft(invocation, response->build_id());
+    return ExitStatus::kCancelled;
+  }
+  LiveView::Options view;
+  view.known_warnings = pipeline->Warnings();
+  auto build = Attach(invocation, **connection, response->build_id(), std::move(view),
+                      [&interrupts](BuildFollower* follower) { interrupts.SetFollower(follower); });
   if (!build.ok()) return build.status();
-  return build->has_value() ? ExitStatusOf((*build)->status()) : ExitStatus::kCancelled;
+  if (build->has_value()) return ExitStatusOf((*build)->status());
+  SayLeft(invocation, response->build_id());
+  return ExitStatus::kCancelled;
 }
 
 }  // namespace

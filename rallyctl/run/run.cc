@@ -109,7 +109,8 @@ absl::StatusOr<ExitStatus> RunOn(const LocalFleet& fleet, const Invocation& oute
   Invocation invocation(&global, &outer.terminal());
   auto connection = invocation.Connect();
   if (!connection.ok()) return connection.status();
-  auto response = SubmitBuild(invocation, **connection, pipeline, flags.submission);
+  auto response = SubmitBuild(invocation, **connection, pipeline, flags.submission,
+                              /*interrupts=*/nullptr);
   if (!response.ok()) return response.status();
   stop->SetBuild(*connection, response->build_id());
   if (stop->interrupted()) StopOnInterrupt::Cancel(**connection, response->build_id());

@@ -2,10 +2,10 @@
 
 #include <unistd.h>
 
-#include <atomic>
 #include <chrono>
 #include <cstdlib>
 
+#include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
@@ -25,12 +25,14 @@ grpc::Status NoBuild(const std::string& id) {
 }  // namespace
 
 ScriptedBuildService::ScriptedBuildService() {
-  static std::atomic<int> next{0};
+  // Tests that run side by side may have the same process id, each in a namespace of its own.
+  absl::BitGen random;
   const char* directory = std::getenv("TEST_TMPDIR");
   // A socket's path is limited to 107 bytes, which a test's own directory may exceed.
   const std::string base =
       directory != nullptr && std::string(directory).size() < 60 ? directory : "/tmp";
-  address_ = absl::StrCat("unix:", base, "/rallyctl-", getpid(), "-", next++, ".sock");
+  address_ = absl::StrCat("unix:", base, "/rallyctl-", absl::Hex(absl::Uniform<uint64_t>(random)),
+                          ".sock");
 }
 
 ScriptedBuildService::~ScriptedBuildService() {
@@ -91,6 +93,11 @@ void ScriptedBuildService::LoseSubmitAnswers(int calls) {
   lost_submit_answers_ = calls;
 }
 
+void ScriptedBuildService::HoldSubmitAnswers(bool hold) {
+  absl::MutexLock lock(&mutex_);
+  hold_submit_answers_ = hold;
+}
+
 void ScriptedBuildService::SetAgents(v1::ListAgentsResponse agents) {
   absl::MutexLock lock(&mutex_);
   agents_ = std::move(agents);
@@ -109,6 +116,15 @@ std::vector<v1::ReadLogRequest> ScriptedBuildService::LogReads() {
 std::vector<v1::CancelBuildRequest> ScriptedBuildService::Cancellations() {
   absl::MutexLock lock(&mutex_);
   return cancellations_;
+}
+
+void ScriptedBuildService::WaitForSubmissions(size_t count) {
+  absl::MutexLock lock(&mutex_);
+  const auto there = [this, count]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return submissions_.size() >= count;
+  };
+  CHECK(mutex_.AwaitWithTimeout(absl::Condition(&there), absl::Seconds(20)))
+      << "only " << submissions_.size() << " submissions";
 }
 
 void ScriptedBuildService::WaitForLogReader(const std::string& step) {
@@ -132,7 +148,8 @@ bool ScriptedBuildService::Await(grpc::ServerContext* context, const std::functi
   return !stopping_;
 }
 
-grpc::Status ScriptedBuildService::Submit(grpc::ServerContext*, const v1::SubmitRequest* request,
+grpc::Status ScriptedBuildService::Submit(grpc::ServerContext* context,
+                                          const v1::SubmitRequest* request,
                                           v1::SubmitResponse* response) {
   absl::MutexLock lock(&mutex_);
   submissions_.push_back(*request);
@@ -150,7 +167,11 @@ grpc::Status ScriptedBuildService::Submit(grpc::ServerContext*, const v1::Submit
     --lost_submit_answers_;
     return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the answer was lost");
   }
-  response->set_build_id(known->second);
+  const std::string id = known->second;
+  if (!Await(context,
+             [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !hold_submit_answers_; }))
+    return Stopped();
+  response->set_build_id(id);
   response->set_existed(!is_new);
   return grpc::Status::OK;
 }

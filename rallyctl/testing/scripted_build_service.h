@@ -39,12 +39,16 @@ class ScriptedBuildService final : public v1::BuildService::Service {
   void CompleteLog(const std::string& step, int attempt);
   // The next so many Submit calls are stored and answered with UNAVAILABLE.
   void LoseSubmitAnswers(int calls);
+  // Submit stores what comes, and answers when it is let go.
+  void HoldSubmitAnswers(bool hold);
   void SetAgents(v1::ListAgentsResponse agents);
 
   // What was asked for.
   std::vector<v1::SubmitRequest> Submissions();
   std::vector<v1::ReadLogRequest> LogReads();
   std::vector<v1::CancelBuildRequest> Cancellations();
+  // Blocks until so many builds were handed in.
+  void WaitForSubmissions(size_t count);
   // Blocks until somebody reads that step's log.
   void WaitForLogReader(const std::string& step);
 
@@ -86,6 +90,7 @@ class ScriptedBuildService final : public v1::BuildService::Service {
   std::map<std::string, std::string> keys_ ABSL_GUARDED_BY(mutex_);
   std::map<std::pair<std::string, int>, Log> logs_ ABSL_GUARDED_BY(mutex_);
   v1::ListAgentsResponse agents_ ABSL_GUARDED_BY(mutex_);
+  bool hold_submit_answers_ ABSL_GUARDED_BY(mutex_) = false;
   int lost_submit_answers_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<v1::SubmitRequest> submissions_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::ReadLogRequest> log_reads_ ABSL_GUARDED_BY(mutex_);
