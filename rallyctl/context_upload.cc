@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "common/blob/ignore_files.h"
 #include "rallyctl/render/progress_json.h"
 #include "rallyctl/render/text.h"
 #include "rallyctl/stat_cache_files.h"
@@ -31,6 +32,15 @@ std::string Sent(const blob::UploadProgress& uploaded, absl::Duration took) {
   const int64_t known = uploaded.total_bytes - uploaded.missing_bytes;
   return absl::StrCat("; uploaded ", BytesText(uploaded.uploaded_bytes), " in ", DurationText(took),
                       known == 0 ? "" : absl::StrCat(", ", BytesText(known), " known already"));
+}
+
+// A file that isn't in force would switch off the one that is, and send all that it hides.
+std::string Cure(const absl::Status& error, const std::string& context,
+                 const ContextOptions& flags) {
+  if (!absl::IsPermissionDenied(error)) return "";
+  if (flags.no_ignore) return "; make it readable: with --no-ignore nothing is left out";
+  return absl::StrCat("; make it readable, or list it in ",
+                      blob::IgnoreFiles::NameInForce(context));
 }
 
 }  // namespace
@@ -57,11 +67,9 @@ absl::StatusOr<blob::CapturedTree> ReadContext(Invocation& invocation, const std
     tree = blob::CaptureDirectory(context, options);
   }
   if (!tree.ok()) {
-    const absl::string_view cure = absl::IsPermissionDenied(tree.status())
-                                       ? "; make it readable, or list it in .rallyignore"
-                                       : "";
     return absl::Status(tree.status().code(),
-                        absl::StrCat("the context ", context, ": ", tree.status().message(), cure));
+                        absl::StrCat("the context ", context, ": ", tree.status().message(),
+                                     Cure(tree.status(), context, flags)));
   }
   if (!options.stat_cache_file.empty()) KeepNewestStatCaches(options.stat_cache_file);
   for (size_t i = 0; i < tree->warnings.size() && i < kMaxWarningsShown; ++i) {

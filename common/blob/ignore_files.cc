@@ -19,6 +19,9 @@ namespace {
 
 constexpr char kGit[] = ".git";
 constexpr char kGitignore[] = ".gitignore";
+// The first that there is decides alone.
+constexpr std::pair<const char*, IgnoreSyntax> kRootFiles[] = {
+    {".rallyignore", IgnoreSyntax::kGit}, {".dockerignore", IgnoreSyntax::kDocker}};
 
 absl::Status Named(const std::string& path, const absl::Status& status) {
   return absl::Status(status.code(),
@@ -60,8 +63,6 @@ absl::StatusOr<std::vector<IgnoreRule>> ReadRules(int root_fd, const std::string
 absl::StatusOr<IgnoreFiles> IgnoreFiles::Open(int root_fd, bool obey, bool keep_git) {
   IgnoreFiles files(root_fd, keep_git);
   if (!obey) return files;
-  static constexpr std::pair<const char*, IgnoreSyntax> kRootFiles[] = {
-      {".rallyignore", IgnoreSyntax::kGit}, {".dockerignore", IgnoreSyntax::kDocker}};
   for (const auto& [name, syntax] : kRootFiles) {
     auto rules = ReadRules(root_fd, name, syntax);
     if (absl::IsNotFound(rules.status())) continue;
@@ -74,6 +75,14 @@ absl::StatusOr<IgnoreFiles> IgnoreFiles::Open(int root_fd, bool obey, bool keep_
   }
   files.mode_ = Mode::kGitignore;
   return files;
+}
+
+std::string IgnoreFiles::NameInForce(const std::string& root) {
+  for (const auto& [name, syntax] : kRootFiles) {
+    struct stat st;
+    if (lstat(absl::StrCat(root, "/", name).c_str(), &st) == 0) return name;
+  }
+  return kGitignore;
 }
 
 absl::Status IgnoreFiles::Enter(const std::string& directory, bool has_gitignore) {

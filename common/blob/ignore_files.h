@@ -34,6 +34,10 @@ class IgnoreFiles {
   IgnoreWalk::Decision Decide(absl::string_view path, absl::string_view name,
                               bool is_directory) const;
 
+  // Which file decides what is left out of the directory at that path: what is to be left out, too,
+  // has to be listed there, as another one would take its place.
+  static std::string NameInForce(const std::string& root);
+
  private:
   enum class Mode { kNothing, kRootFile, kGitignore };
 

@@ -1,4 +1,6 @@
 // Which ignore files a capture obeys.
+#include "common/blob/ignore_files.h"
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -55,6 +57,16 @@ class IgnoreFilesTest : public ::testing::Test {
   std::string ignore_file_;
   int64_t ignored_entries_ = 0;
 };
+
+TEST_F(IgnoreFilesTest, TheFileInForceIsTheOneThatAnotherWouldSwitchOff) {
+  EXPECT_EQ(IgnoreFiles::NameInForce(root_.string()), ".gitignore");
+  Write(".gitignore", "*.log");
+  EXPECT_EQ(IgnoreFiles::NameInForce(root_.string()), ".gitignore");
+  Write(".dockerignore", "");
+  EXPECT_EQ(IgnoreFiles::NameInForce(root_.string()), ".dockerignore");
+  Write(".rallyignore", "");
+  EXPECT_EQ(IgnoreFiles::NameInForce(root_.string()), ".rallyignore");
+}
 
 TEST_F(IgnoreFilesTest, WithoutAnyFileEverythingIsKept) {
   EXPECT_EQ(Captured().size(), 8u);
