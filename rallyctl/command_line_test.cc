@@ -380,6 +380,46 @@ TEST_F(CommandLineTest, AStepThatLeftNoFilesHasNoneToShow) {
   }
 }
 
+TEST_F(CommandLineTest, BlamesFirstLineIsTrueOfTheFinalWorkspace) {
+  Run({"submit", "--context", folder_ + "/context", "--detach"});
+  EndBuild(v1::BUILD_STATUS_SUCCEEDED, v1::STEP_STATUS_SUCCEEDED, 0);
+  service_.Update("build-1", [&](v1::Build& build) {
+    *build.mutable_steps(0)->mutable_input() = build.context();
+    const blob::Digest none = cas_.store().Put(blob::Serialise(blob::Directory()));
+    build.mutable_steps(0)->mutable_output()->set_hash(none.hash);
+    build.mutable_steps(0)->mutable_output()->set_size_bytes(none.size_bytes);
+  });
+  // Others have kept the folder.
+  EXPECT_EQ(Run({"blame", "build-1", "sub"}), 0) << err_;
+  EXPECT_EQ(out_,
+            "MADE BY      WHAT                      TYPE       SIZE\n"
+            "the context  added                     directory     -\n"
+            "a            removed (not in the end)  directory     -\n");
+  EXPECT_EQ(Run({"blame", "build-1", "sub", "-o", "json"}), 0) << err_;
+  const auto json = nlohmann::json::parse(out_);
+  EXPECT_EQ(json["exists"], true);
+  EXPECT_EQ(json["step"], nullptr);
+  EXPECT_EQ(json["writes"][0]["overruled"], true);
+
+  // Another has made a file of it.
+  blob::Directory file;
+  *file.add_files() = blob::MakeFileNode("sub", blob::DigestOf("x"), 0644, std::nullopt);
+  const blob::Digest end = cas_.store().Put(blob::Serialise(file));
+  service_.Update("build-1", [&](v1::Build& build) {
+    build.mutable_workspace()->set_hash(end.hash);
+    build.mutable_workspace()->set_size_bytes(end.size_bytes);
+    v1::Step& step = *build.add_steps();
+    step = build.steps(0);
+    step.set_id("b");
+    *step.mutable_output() = build.workspace();
+  });
+  EXPECT_EQ(Run({"blame", "build-1", "sub"}), 0) << err_;
+  EXPECT_NE(out_.find("b            changed  file        1 B\n"), std::string::npos) << out_;
+  // Both steps' own trees lack it, so the newest is named.
+  EXPECT_EQ(Run({"blame", "build-1", "sub/file"}), 0) << err_;
+  EXPECT_NE(out_.find("b            removed  file"), std::string::npos) << out_;
+}
+
 TEST_F(CommandLineTest, FetchPrintsOneFile) {
   WriteFile(folder_ + "/context/empty", "");
   ASSERT_EQ(symlink("file", (folder_ + "/context/sub/link").c_str()), 0);

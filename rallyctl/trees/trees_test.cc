@@ -19,7 +19,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-// Path -> content; "time:content" for another time.
+// Path -> content; "time:content" for another time. A path that ends in a slash is an empty folder.
 using Files = std::map<std::string, std::string>;
 
 class TreesTest : public ::testing::Test {
@@ -30,7 +30,8 @@ class TreesTest : public ::testing::Test {
     for (const auto& [path, text] : files) {
       const size_t slash = path.find('/');
       if (slash != std::string::npos) {
-        below[path.substr(0, slash)][path.substr(slash + 1)] = text;
+        Files& inside = below[path.substr(0, slash)];
+        if (slash + 1 < path.size()) inside[path.substr(slash + 1)] = text;
         continue;
       }
       const bool later = text.substr(0, 5) == "time:";
@@ -74,9 +75,24 @@ class TreesTest : public ::testing::Test {
     std::string text = history->in_context ? "context" : "";
     for (const PathWrite& write : history->writes) {
       absl::StrAppend(&text, " ", build.steps(write.step).id(), ":",
-                      write.change.only_mtime ? "touched" : Word(write.change.kind));
+                      write.change.only_mtime ? "touched" : Word(write.change.kind),
+                      write.overruled ? "!" : "");
     }
     return text;
+  }
+
+  // What its steps make together, as the controller puts it together.
+  void EndBuild(v1::Build* build) {
+    std::vector<blob::StepTrees> deltas;
+    for (const v1::Step& step : build->steps()) {
+      const StepTrees trees = *TreesOf(step);
+      deltas.push_back({step.id(), trees.input, trees.output});
+    }
+    auto joined = blob::Join(reader_, *ContextOf(*build), deltas, [](int, int) { return false; });
+    ASSERT_EQ(joined.status(), absl::OkStatus());
+    for (const auto& [digest, bytes] : joined->new_directories) store_.Put(bytes);
+    SetDigest(joined->root, build->mutable_workspace());
+    build->set_status(v1::BUILD_STATUS_SUCCEEDED);
   }
 
   std::string Changes(const blob::Digest& before, const blob::Digest& after) {
@@ -162,6 +178,45 @@ TEST_F(TreesTest, BlameIsTheLastInTheOrderThatWroteIt) {
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(FindPathHistory(reader_, build, ".").status().code(),
             absl::StatusCode::kInvalidArgument);
+}
+
+// Each step's own trees don't tell what became of them where it met others.
+TEST_F(TreesTest, BlameIsTrueOfTheEndWhereStepsMet) {
+  const Files context = {{"d/old", "o"}, {"emptyd/", ""}, {"k", "k"}};
+  v1::Build build = NewBuild("b", context);
+  AddStep(&build, "a", context, {{"k", "k"}, {"x/1", "1"}});
+  AddStep(&build, "b", context, {{"d/old", "o"}, {"d/new", "n"}, {"emptyd/in", "i"}, {"k", "k"}});
+  AddStep(&build, "c", context, {{"d/old", "o"}, {"emptyd/", ""}, {"k", "k"}, {"x", "f"}});
+  EXPECT_EQ(HistoryOf(build, "d"), "context a:removed") << "there is no end to compare with yet";
+  EndBuild(&build);
+  const auto history = [&](const std::string& path) {
+    return *FindPathHistory(reader_, build, path);
+  };
+  for (const char* folder : {"d", "emptyd"}) {
+    EXPECT_EQ(HistoryOf(build, folder), "context a:removed!");
+    EXPECT_TRUE(history(folder).exists);
+    EXPECT_EQ(history(folder).maker, PathMaker::kContext);
+    EXPECT_EQ(history(folder).LastingWrite(), nullptr);
+  }
+  EXPECT_EQ(HistoryOf(build, "d/old"), "context a:removed");
+  EXPECT_FALSE(history("d/old").exists);
+  EXPECT_EQ(HistoryOf(build, "d/new"), " b:added");
+  EXPECT_EQ(HistoryOf(build, "x"), " a:added c:added");
+  EXPECT_EQ(history("x").LastingWrite()->step, 2);
+  EXPECT_EQ(HistoryOf(build, "x/1"), " a:added!");
+  EXPECT_EQ(history("x/1").maker, PathMaker::kAbove);
+  EXPECT_EQ(history("x/1").above, "x");
+  EXPECT_FALSE(history("x/1").exists);
+  EXPECT_EQ(HistoryOf(build, "k"), "context");
+  EXPECT_EQ(HistoryOf(build, "k/nope"), "");
+
+  // As no step and no context has it.
+  SetDigest(Tree({{"d/old", "joined"}}), build.mutable_workspace());
+  EXPECT_EQ(HistoryOf(build, "d/old"), "context a:removed!");
+  EXPECT_EQ(history("d/old").maker, PathMaker::kJoin);
+  EXPECT_EQ(history("d/old").joined.new_size_bytes, 6);
+  EXPECT_EQ(history("k").maker, PathMaker::kJoin);
+  EXPECT_FALSE(history("k").exists);
 }
 
 TEST_F(TreesTest, BuildsPartAtTheFirstStepThatMadeADifference) {
