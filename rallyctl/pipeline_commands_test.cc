@@ -93,6 +93,8 @@ TEST_F(PipelineCommandsTest, WhatIsWrongIsInTheJsonAndTwo) {
   const json refused = json::parse(out_);
   EXPECT_EQ(refused["ok"], false);
   EXPECT_EQ(refused["errors"][0]["line"], 3);
+  EXPECT_TRUE(refused["warnings"].empty());
+  EXPECT_FALSE(refused["errors"][0].contains("file"));
   EXPECT_EQ(Run({"render", pipeline_}), 2);
   EXPECT_EQ(out_, "");
   EXPECT_NE(err_.find("/c/rally.toml:3:"), std::string::npos) << err_;
@@ -106,6 +108,8 @@ TEST_F(PipelineCommandsTest, AMistakeInTheValuesHasItsOwnFileAndLine) {
   const std::string place = values_ + ":2:";
   EXPECT_NE(out_.find(place), std::string::npos) << out_;
   EXPECT_EQ(out_.find(place), out_.rfind(place)) << "told twice: " << out_;
+  EXPECT_EQ(Run({"render", "-o", "json", "--values", values_, pipeline_}), 2);
+  EXPECT_EQ(json::parse(out_)["errors"][0]["file"], values_);
   EXPECT_EQ(Run({"lint", "--values", folder_ + "/none", pipeline_}), 2);
   EXPECT_NE(err_.find("/none: No such file"), std::string::npos) << err_;
   EXPECT_EQ(Run({"lint", "--set", "novalue", pipeline_}), 2);
