@@ -30,7 +30,7 @@ class BlobServices {
   BlobServices(DiskStore* blobs, ActionCacheStore* results, const Options& options)
       : threads_(options.disk_threads, options.max_queued_calls),
         action_cache_(results, blobs),
-        cas_service_(blobs, &threads_),
+        cas_service_(blobs, &threads_, options.streams.idle),
         byte_stream_service_(blobs, &threads_, options.streams),
         action_cache_service_(&action_cache_, blobs, &threads_),
         capabilities_service_(options.streams.max_blob_bytes) {}

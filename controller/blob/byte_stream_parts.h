@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "controller/blob/disk_store.h"
+#include "controller/blob/idle_watch.h"
 #include "controller/blob/incoming_blob.h"
 #include "controller/blob/partial_uploads.h"
 #include "controller/blob/resource_name.h"
@@ -22,6 +23,7 @@ struct ByteStreamLimits {
   int max_streams = 500;
   // Of these; each may need 8 MiB.
   int max_compressed_streams = 64;
+  IdleLimits idle;
   PartialUploads::Options partial_uploads;
 };
 
@@ -35,6 +37,7 @@ struct ByteStreamParts {
         limits(with_limits),
         streams(with_limits.max_streams),
         compressed_streams(with_limits.max_compressed_streams),
+        idle_watch(with_limits.idle, {&streams, &compressed_streams}),
         partial_uploads(with_limits.partial_uploads) {}
 
   DiskStore* const store;
@@ -42,6 +45,7 @@ struct ByteStreamParts {
   const ByteStreamLimits limits;
   StreamCount streams;
   StreamCount compressed_streams;
+  IdleWatch idle_watch;
   PartialUploads partial_uploads;
   std::atomic<int64_t> next_stream{1};
 };

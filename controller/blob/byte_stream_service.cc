@@ -7,13 +7,13 @@
 namespace rally::cas {
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* ByteStreamService::Read(
-    grpc::CallbackServerContext* /*context*/, const grpc::ByteBuffer* request) {
-  return new DownloadStream(&parts_, *request);
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
+  return new DownloadStream(&parts_, context, *request);
 }
 
 grpc::ServerReadReactor<grpc::ByteBuffer>* ByteStreamService::Write(
-    grpc::CallbackServerContext* /*context*/, grpc::ByteBuffer* response) {
-  return new UploadStream(&parts_, response);
+    grpc::CallbackServerContext* context, grpc::ByteBuffer* response) {
+  return new UploadStream(&parts_, context, response);
 }
 
 grpc::ServerUnaryReactor* ByteStreamService::QueryWriteStatus(

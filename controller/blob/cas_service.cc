@@ -222,8 +222,8 @@ grpc::ServerUnaryReactor* CasService::BatchReadBlobs(grpc::CallbackServerContext
 }
 
 grpc::ServerWriteReactor<reapi::GetTreeResponse>* CasService::GetTree(
-    grpc::CallbackServerContext* /*context*/, const reapi::GetTreeRequest* request) {
-  return new TreeStream(store_, threads_, &trees_, request);
+    grpc::CallbackServerContext* context, const reapi::GetTreeRequest* request) {
+  return new TreeStream(store_, threads_, &trees_, &idle_watch_, context, request);
 }
 
 }  // namespace rally::cas

@@ -5,6 +5,7 @@
 
 #include "build/bazel/remote/execution/v2/remote_execution.grpc.pb.h"
 #include "controller/blob/disk_store.h"
+#include "controller/blob/idle_watch.h"
 #include "controller/blob/stream_count.h"
 #include "controller/worker_pool.h"
 #include "grpcpp/server_context.h"
@@ -33,8 +34,8 @@ class CasService : public CasServiceMethods {
   static constexpr int64_t kMaxBatchBytes = 4 * 1024 * 1024 - 64 * 1024;
   static constexpr int kMaxMessageBytes = 16 * 1024 * 1024;
 
-  CasService(DiskStore* store, controller::WorkerPool* threads)
-      : store_(store), threads_(threads), trees_(kMaxTrees) {}
+  CasService(DiskStore* store, controller::WorkerPool* threads, const IdleLimits& idle)
+      : store_(store), threads_(threads), trees_(kMaxTrees), idle_watch_(idle, {&trees_}) {}
 
   grpc::ServerUnaryReactor* FindMissingBlobs(
       grpc::CallbackServerContext* context,
@@ -57,6 +58,7 @@ class CasService : public CasServiceMethods {
   DiskStore* const store_;
   controller::WorkerPool* const threads_;
   StreamCount trees_;
+  IdleWatch idle_watch_;
 };
 
 }  // namespace rally::cas

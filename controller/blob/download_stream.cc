@@ -22,8 +22,12 @@ bool Parse(grpc::ByteBuffer bytes, google::bytestream::ReadRequest* request) {
 
 }  // namespace
 
-DownloadStream::DownloadStream(ByteStreamParts* parts, const grpc::ByteBuffer& request)
-    : parts_(parts), place_(parts->streams.Take()) {
+DownloadStream::DownloadStream(ByteStreamParts* parts, grpc::CallbackServerContext* context,
+                               const grpc::ByteBuffer& request)
+    : parts_(parts),
+      peer_(PeerOf(context->peer())),
+      place_(parts->streams.Take(peer_)),
+      idle_(&parts->idle_watch, context) {
   if (!Parse(request, &request_)) {
     Finish(rpc::ToGrpc(absl::InvalidArgumentError("the request is no ReadRequest message")));
     return;
@@ -45,7 +49,7 @@ absl::Status DownloadStream::Open() {
     if (request_.read_limit() != 0) {
       return absl::InvalidArgumentError("a compressed read can't have a limit");
     }
-    compressed_place_ = parts_->compressed_streams.Take();
+    compressed_place_ = parts_->compressed_streams.Take(peer_);
     if (!compressed_place_) return TooManyStreams();
     encoder_ = std::make_unique<ZstdEncoder>();
   }
@@ -75,6 +79,7 @@ void DownloadStream::Make() {
     } else {
       sent_.Swap(&frame);
       sending_ = send = true;
+      idle_.ClientsTurn();
     }
   }
   // Nothing of this is touched after Finish, nor after a frame was left to OnWriteDone.
@@ -91,11 +96,13 @@ void DownloadStream::OnWriteDone(bool ok) {
   {
     absl::MutexLock lock(&mutex_);
     sending_ = false;
+    idle_.ServersTurn();
     if (!ok) end_ = grpc::Status::CANCELLED;
     if (ok && is_made_) {
       sent_.Swap(&made_);
       is_made_ = false;
       sending_ = making_ = send = true;
+      idle_.ClientsTurn();
     } else if (end_.has_value() && !making_) {
       finish = end_;
     }

@@ -20,7 +20,8 @@ namespace rally::cas {
 // offset, but no limit.
 class DownloadStream : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
-  DownloadStream(ByteStreamParts* parts, const grpc::ByteBuffer& request);
+  DownloadStream(ByteStreamParts* parts, grpc::CallbackServerContext* context,
+                 const grpc::ByteBuffer& request);
 
   void OnWriteDone(bool ok) override;
   void OnDone() override { delete this; }
@@ -35,8 +36,10 @@ class DownloadStream : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
 
   ByteStreamParts* const parts_;
   google::bytestream::ReadRequest request_;
+  const std::string peer_;
   StreamCount::Place place_;
   StreamCount::Place compressed_place_;
+  IdleWatch::Stream idle_;  // It's the client's turn while a frame is sent.
   std::unique_ptr<DiskStore::Reader> reader_;
   std::unique_ptr<ZstdEncoder> encoder_;  // Null for plain bytes.
   bool encoder_finished_ = false;

@@ -8,10 +8,12 @@
 namespace rally::cas {
 
 TreeStream::TreeStream(DiskStore* store, controller::WorkerPool* threads, StreamCount* streams,
+                       IdleWatch* idle_watch, grpc::CallbackServerContext* context,
                        const build::bazel::remote::execution::v2::GetTreeRequest* request)
     : threads_(threads),
       request_(request),
-      place_(streams->Take()),
+      place_(streams->Take(PeerOf(context->peer()))),
+      idle_(idle_watch, context),
       pages_(store, TreePages::Limits()) {
   const bool taken = place_ && threads_->TryPost([this] {
     absl::Status status = Begin();
@@ -37,6 +39,7 @@ absl::Status TreeStream::Begin() {
 void TreeStream::SendNext() {
   absl::Status status = pages_.Next(&page_);
   if (!status.ok()) return Finish(rpc::ToGrpc(status));
+  idle_.ClientsTurn();
   if (page_.next_page_token().empty()) {
     StartWriteAndFinish(&page_, grpc::WriteOptions(), grpc::Status::OK);
   } else {
@@ -45,6 +48,7 @@ void TreeStream::SendNext() {
 }
 
 void TreeStream::OnWriteDone(bool ok) {
+  idle_.ServersTurn();
   if (ok && !page_.next_page_token().empty()) {
     threads_->Post([this] { SendNext(); });
   } else if (!ok) {

@@ -9,12 +9,16 @@
 
 namespace rally::cas {
 
-UploadStream::UploadStream(ByteStreamParts* parts, grpc::ByteBuffer* response)
+UploadStream::UploadStream(ByteStreamParts* parts, grpc::CallbackServerContext* context,
+                           grpc::ByteBuffer* response)
     : parts_(parts),
       response_(response),
       stream_(parts->next_stream++),
-      place_(parts->streams.Take()) {
+      peer_(PeerOf(context->peer())),
+      place_(parts->streams.Take(peer_)),
+      idle_(&parts->idle_watch, context) {
   if (place_) {
+    idle_.ClientsTurn();
     StartRead(&arriving_);
   } else {
     Answer(rpc::ToGrpc(TooManyStreams()));
@@ -29,6 +33,7 @@ void UploadStream::OnReadDone(bool ok) {
     (ok ? arrived_ : ended_) = true;
     if (working_) return;
     working_ = true;
+    idle_.ServersTurn();
     first = !begun_;
     begun_ = true;
   }
@@ -66,7 +71,11 @@ void UploadStream::Receive() {
   {
     absl::MutexLock lock(&mutex_);
     working_ = arrived_ || ended_;
-    if (!working_) return;
+    if (!working_) {
+      // Within the lock, so that what comes next ends it.
+      idle_.ClientsTurn();
+      return;
+    }
   }
   // Not at once: others wait for the thread as well.
   parts_->threads->Post([this] { Receive(); });
@@ -103,7 +112,7 @@ absl::Status UploadStream::Begin() {
     return absl::OkStatus();
   }
   if (*compression == Compression::kZstd) {
-    compressed_place_ = parts_->compressed_streams.Take();
+    compressed_place_ = parts_->compressed_streams.Take(peer_);
     if (!compressed_place_) return TooManyStreams();
   }
   auto earlier =

@@ -20,7 +20,8 @@ namespace rally::cas {
 // each while the one after is received.
 class UploadStream : public grpc::ServerReadReactor<grpc::ByteBuffer> {
  public:
-  UploadStream(ByteStreamParts* parts, grpc::ByteBuffer* response);
+  UploadStream(ByteStreamParts* parts, grpc::CallbackServerContext* context,
+               grpc::ByteBuffer* response);
 
   void OnReadDone(bool ok) override;
   void OnCancel() override { cancelled_ = true; }
@@ -44,8 +45,10 @@ class UploadStream : public grpc::ServerReadReactor<grpc::ByteBuffer> {
   ByteStreamParts* const parts_;
   grpc::ByteBuffer* const response_;
   const int64_t stream_;
+  const std::string peer_;
   StreamCount::Place place_;
   StreamCount::Place compressed_place_;
+  IdleWatch::Stream idle_;  // It's the client's turn while nothing works.
   blob::StreamFrame frame_;
   std::string resource_name_;  // Empty until the first frame was understood.
   bool registered_ = false;    // With the partial uploads; then there is a blob_ between frames.

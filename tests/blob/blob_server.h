@@ -1,6 +1,8 @@
 #ifndef RALLY_TESTS_BLOB_BLOB_SERVER_H_
 #define RALLY_TESTS_BLOB_BLOB_SERVER_H_
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -29,6 +31,7 @@ class BlobServer {
   explicit BlobServer(Options options) : options_(std::move(options)) {
     std::string pattern = absl::StrCat(::testing::TempDir(), "/blobs_XXXXXX");
     directory_ = mkdtemp(pattern.data());
+    other_address_ = absl::StrCat("unix-abstract:", directory_.filename().string(), "-", getpid());
     Open();
     Start();
   }
@@ -42,6 +45,7 @@ class BlobServer {
     grpc::ServerBuilder builder;
     builder.AddListeningPort(absl::StrCat("127.0.0.1:", port_), grpc::InsecureServerCredentials(),
                              &port_);
+    builder.AddListeningPort(other_address_, grpc::InsecureServerCredentials());
     services_->AddTo(&builder);
     server_ = builder.BuildAndStart();
   }
@@ -58,11 +62,19 @@ class BlobServer {
     Start();
   }
 
+  // Over a connection of its own.
   std::shared_ptr<grpc::Channel> NewChannel() const {
-    return grpc::CreateChannel(absl::StrCat("127.0.0.1:", port_),
-                               grpc::InsecureChannelCredentials());
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", port_),
+                                     grpc::InsecureChannelCredentials(), arguments);
+  }
+  // The server takes it for another host's.
+  std::shared_ptr<grpc::Channel> NewChannelFromAnotherHost() const {
+    return grpc::CreateChannel(other_address_, grpc::InsecureChannelCredentials());
   }
   cas::DiskStore& store() { return *store_; }
+  cas::ActionCacheStore& results() { return *results_; }
   cas::BlobServices& services() { return *services_; }
   const std::filesystem::path& directory() const { return directory_; }
 
@@ -81,6 +93,7 @@ class BlobServer {
 
   const Options options_;
   std::filesystem::path directory_;
+  std::string other_address_;
   std::unique_ptr<cas::DiskStore> store_;
   std::unique_ptr<cas::ActionCacheStore> results_;
   std::unique_ptr<cas::BlobServices> services_;

@@ -218,6 +218,40 @@ TEST_F(ForwardingTest, MoreThanTheBoundIsTurnedAway) {
   }
 }
 
+TEST_F(ForwardingTest, ClientsThatOnlyHoldTheirPlacesLoseThem) {
+  cas::Upstream::Options options = Named();
+  options.max_streams = 1;
+  options.idle.most = options.idle.most_when_scarce = absl::Milliseconds(100);
+  options.idle.check_every = absl::Milliseconds(5);
+  Forward(options);
+  const std::string small = absl::StrCat("blobs/", store_.Put("small").ToString());
+  const auto find_place = [&] {
+    return Eventually(kPatience, [&] {
+      std::string bytes;
+      return Read(small, &bytes).ok();
+    });
+  };
+  {
+    Context context;
+    bytestream::ReadRequest request;
+    request.set_resource_name(
+        absl::StrCat("blobs/", store_.Put(std::string(20'000'000, 'x')).ToString()));
+    const auto reader = stream_->Read(&context, request);
+    bytestream::ReadResponse frame;
+    ASSERT_TRUE(reader->Read(&frame));
+    EXPECT_TRUE(find_place());
+    while (reader->Read(&frame)) continue;
+    EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  }
+  Context context;
+  bytestream::WriteResponse response;
+  const auto writer = stream_->Write(&context, &response);
+  const grpc::Status status = writer->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr("nothing was sent"));
+  EXPECT_TRUE(find_place());
+}
+
 TEST_F(ForwardingTest, ClientsThatLeaveFreeTheirPlaces) {
   cas::Upstream::Options options = Named();
   options.max_calls = 1;

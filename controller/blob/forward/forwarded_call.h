@@ -26,7 +26,7 @@ class ForwardedCall : public grpc::ServerUnaryReactor {
                 Response* response, const Start& start,
                 std::function<void(Response*)> adjust = nullptr)
       : upstream_(upstream),
-        place_(upstream->calls().Take()),
+        place_(upstream->calls().Take(PeerOf(context.peer()))),
         request_(std::move(request)),
         response_(response),
         adjust_(std::move(adjust)) {

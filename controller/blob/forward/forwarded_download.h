@@ -24,10 +24,11 @@ class ForwardedDownload : public grpc::ServerWriteReactor<Response> {
   using Bind =
       std::function<void(grpc::ClientContext*, const Request*, grpc::ClientReadReactor<Response>*)>;
 
-  ForwardedDownload(Upstream* upstream, const grpc::CallbackServerContext& context, Request request,
+  ForwardedDownload(Upstream* upstream, grpc::CallbackServerContext& context, Request request,
                     absl::Duration bound, const Bind& bind)
       : upstream_(upstream),
-        place_(upstream->streams().Take()),
+        place_(upstream->streams().Take(PeerOf(context.peer()))),
+        idle_(&upstream->idle_watch(), &context),
         request_(std::move(request)),
         source_(this) {
     if (!place_) {
@@ -43,6 +44,7 @@ class ForwardedDownload : public grpc::ServerWriteReactor<Response> {
   }
 
   void OnWriteDone(bool ok) override {
+    idle_.ServersTurn();
     if (ok) return source_.StartRead(&frame_);
     client_.TryCancel();
     source_.RemoveHold();
@@ -56,7 +58,7 @@ class ForwardedDownload : public grpc::ServerWriteReactor<Response> {
     explicit Source(ForwardedDownload* owner) : owner_(owner) {}
 
     void OnReadDone(bool ok) override {
-      if (ok) return owner_->StartWrite(&owner_->frame_);
+      if (ok) return owner_->HandOn();
       this->RemoveHold();
     }
     void OnDone(const grpc::Status& status) override {
@@ -67,8 +69,14 @@ class ForwardedDownload : public grpc::ServerWriteReactor<Response> {
     ForwardedDownload* const owner_;
   };
 
+  void HandOn() {
+    idle_.ClientsTurn();
+    this->StartWrite(&frame_);
+  }
+
   Upstream* const upstream_;
   const StreamCount::Place place_;
+  IdleWatch::Stream idle_;  // It's the client's turn while a frame is handed on to it.
   const Request request_;
   grpc::ClientContext client_;
   Response frame_;  // In turn the store's and the client's.

@@ -6,21 +6,28 @@
 
 namespace rally::cas {
 
-ForwardedUpload::ForwardedUpload(Upstream* upstream, const grpc::CallbackServerContext* context,
+ForwardedUpload::ForwardedUpload(Upstream* upstream, grpc::CallbackServerContext* context,
                                  google::bytestream::WriteResponse* response)
     : upstream_(upstream),
       context_(context),
       response_(response),
-      place_(upstream->streams().Take()),
+      place_(upstream->streams().Take(PeerOf(context->peer()))),
+      idle_(&upstream->idle_watch(), context),
       sink_(this) {
   if (place_) {
-    StartRead(&frame_);
+    ReadFrame();
   } else {
     Finish(upstream_->TooBusy());
   }
 }
 
+void ForwardedUpload::ReadFrame() {
+  idle_.ClientsTurn();
+  StartRead(&frame_);
+}
+
 void ForwardedUpload::OnReadDone(bool ok) {
+  idle_.ServersTurn();
   if (!begun_) {
     const absl::Status status =
         ok ? Begin() : absl::InvalidArgumentError("the upload ended before its first message");
@@ -66,7 +73,7 @@ absl::Status ForwardedUpload::Rename() {
 }
 
 void ForwardedUpload::Sink::OnWriteDone(bool ok) {
-  if (ok && !owner_->frame_.finish_write()) return owner_->StartRead(&owner_->frame_);
+  if (ok && !owner_->frame_.finish_write()) return owner_->ReadFrame();
   // Not OK: the store has answered already, as it may when it has the blob.
   if (ok) StartWritesDone();
   RemoveHold();

@@ -16,7 +16,7 @@ namespace rally::cas {
 // Ownership: upstream, context and response outlive it.
 class ForwardedUpload : public grpc::ServerReadReactor<google::bytestream::WriteRequest> {
  public:
-  ForwardedUpload(Upstream* upstream, const grpc::CallbackServerContext* context,
+  ForwardedUpload(Upstream* upstream, grpc::CallbackServerContext* context,
                   google::bytestream::WriteResponse* response);
 
   void OnReadDone(bool ok) override;
@@ -34,6 +34,7 @@ class ForwardedUpload : public grpc::ServerReadReactor<google::bytestream::Write
     ForwardedUpload* const owner_;
   };
 
+  void ReadFrame();
   // Begins the store's stream with the first frame.
   absl::Status Begin();
   // The store's name for what the frame names, if it names something.
@@ -43,6 +44,7 @@ class ForwardedUpload : public grpc::ServerReadReactor<google::bytestream::Write
   const grpc::CallbackServerContext* const context_;
   google::bytestream::WriteResponse* const response_;
   const StreamCount::Place place_;
+  IdleWatch::Stream idle_;  // It's the client's turn while a frame is read from it.
   grpc::ClientContext client_;
   google::bytestream::WriteRequest frame_;  // In turn the client's and the store's.
   bool begun_ = false;

@@ -16,7 +16,8 @@ Upstream::Upstream(const std::shared_ptr<grpc::Channel>& channel, Options option
       capabilities_(reapi::Capabilities::NewStub(channel)),
       byte_stream_(google::bytestream::ByteStream::NewStub(channel)),
       calls_(options_.max_calls),
-      streams_(options_.max_streams) {}
+      streams_(options_.max_streams),
+      idle_watch_(options_.idle, {&streams_}) {}
 
 void Upstream::SetDeadline(const grpc::CallbackServerContext& server, absl::Duration bound,
                            grpc::ClientContext* client) const {

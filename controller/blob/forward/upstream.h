@@ -6,6 +6,7 @@
 
 #include "absl/time/time.h"
 #include "build/bazel/remote/execution/v2/remote_execution.grpc.pb.h"
+#include "controller/blob/idle_watch.h"
 #include "controller/blob/stream_count.h"
 #include "google/bytestream/bytestream.grpc.pb.h"
 #include "grpcpp/channel.h"
@@ -30,6 +31,7 @@ class Upstream {
     // MiB, a stream one frame.
     int max_calls = 64;
     int max_streams = 256;
+    IdleLimits idle;  // Of streams.
   };
 
   Upstream(const std::shared_ptr<grpc::Channel>& channel, Options options);
@@ -52,6 +54,7 @@ class Upstream {
   google::bytestream::ByteStream::Stub* byte_stream() { return byte_stream_.get(); }
   StreamCount& calls() { return calls_; }
   StreamCount& streams() { return streams_; }
+  IdleWatch& idle_watch() { return idle_watch_; }
 
  private:
   const Options options_;
@@ -60,6 +63,7 @@ class Upstream {
   const std::unique_ptr<google::bytestream::ByteStream::Stub> byte_stream_;
   StreamCount calls_;
   StreamCount streams_;
+  IdleWatch idle_watch_;
 };
 
 }  // namespace rally::cas
