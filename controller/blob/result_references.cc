@@ -1,5 +1,6 @@
 #include "controller/blob/result_references.h"
 
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -10,12 +11,15 @@
 #include "common/blob/directory_reader.h"
 #include "common/blob/tree.h"
 #include "controller/blob/local_blob_store.h"
+#include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/unknown_field_set.h"
+#include "google/protobuf/wire_format_lite.h"
 
 namespace rally::cas {
 namespace {
 
 namespace reapi = build::bazel::remote::execution::v2;
+using google::protobuf::internal::WireFormatLite;
 
 constexpr int64_t kMaxTreeBytes = 64 * 1024 * 1024;
 // OutputDirectory.root_directory_digest, which the distribution's API file doesn't know yet.
@@ -42,6 +46,45 @@ absl::Status AddFiles(const reapi::Directory& directory, References* references)
   return absl::OkStatus();
 }
 
+// The digests of the tree's children, of their bytes as they are in the message: written anew they
+// might be others.
+absl::flat_hash_set<blob::Digest> DigestsOfChildren(absl::string_view tree) {
+  constexpr uint32_t kChild = WireFormatLite::MakeTag(reapi::Tree::kChildrenFieldNumber,
+                                                      WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+  absl::flat_hash_set<blob::Digest> digests;
+  google::protobuf::io::CodedInputStream input(reinterpret_cast<const uint8_t*>(tree.data()),
+                                               static_cast<int>(tree.size()));
+  while (const uint32_t tag = input.ReadTag()) {
+    uint32_t size = 0;
+    if (tag != kChild) {
+      if (!WireFormatLite::SkipField(&input, tag)) break;
+    } else if (input.ReadVarint32(&size)) {
+      digests.insert(blob::DigestOf(tree.substr(input.CurrentPosition(), size)));
+      if (!input.Skip(static_cast<int>(size))) break;
+    }
+  }
+  return digests;
+}
+
+// A tree has to have every directory that it leads to within itself: clients look nowhere else.
+absl::Status CheckChildren(const reapi::Tree& tree, absl::string_view bytes) {
+  absl::optional<absl::flat_hash_set<blob::Digest>> children;
+  const auto check = [&](const reapi::Directory& directory) {
+    for (const reapi::DirectoryNode& node : directory.directories()) {
+      absl::StatusOr<blob::Digest> digest = blob::FromProto(node.digest());
+      if (!digest.ok()) return digest.status();
+      if (!children.has_value()) children = DigestsOfChildren(bytes);
+      if (children->contains(*digest)) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("it lacks directory '", node.name(), "' (", digest->ToString(), ")"));
+    }
+    return absl::OkStatus();
+  };
+  absl::Status status = check(tree.root());
+  for (int i = 0; i < tree.children_size() && status.ok(); ++i) status = check(tree.children(i));
+  return status;
+}
+
 absl::Status AddTree(DiskStore& blobs, const reapi::Digest& proto, References* references) {
   absl::StatusOr<blob::Digest> digest = blob::FromProto(proto);
   if (!digest.ok()) return digest.status();
@@ -58,6 +101,10 @@ absl::Status AddTree(DiskStore& blobs, const reapi::Digest& proto, References* r
   reapi::Tree tree;
   if (!tree.ParseFromString(*bytes)) {
     return absl::InvalidArgumentError(absl::StrCat("blob ", digest->ToString(), " is no tree"));
+  }
+  if (absl::Status status = CheckChildren(tree, *bytes); !status.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tree ", digest->ToString(), ": ", status.message()));
   }
   absl::Status status = AddFiles(tree.root(), references);
   for (int i = 0; i < tree.children_size() && status.ok(); ++i) {

@@ -255,6 +255,60 @@ TEST_F(ActionCacheApiTest, ReferencesAreCheckedWhenAResultComes) {
   }
 }
 
+TEST_F(ActionCacheApiTest, ATreeHasToHaveAllItsDirectories) {
+  const Digest action = PutAction("compile");
+  const auto refer = [](const std::string& name, const Digest& to, reapi::Directory* from) {
+    reapi::DirectoryNode* const node = from->add_directories();
+    node->set_name(name);
+    *node->mutable_digest() = ToProto(to);
+  };
+  const reapi::Directory leaf = DirectoryWith("f", Put("here"));
+  const Digest leaf_digest = DigestOf(leaf.SerializeAsString());
+  reapi::Directory middle;
+  refer("leaf", leaf_digest, &middle);
+  reapi::Tree tree;
+  refer("middle", DigestOf(middle.SerializeAsString()), tree.mutable_root());
+
+  const auto update = [&](const std::string& tree_bytes) {
+    reapi::ActionResult result;
+    AddDirectory(&result, Put(tree_bytes));
+    return Update("", action, result);
+  };
+  grpc::Status status = update(tree.SerializeAsString());
+  EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("lacks directory 'middle'"));
+  *tree.add_children() = middle;
+  // That it is a blob of its own doesn't help those who read the tree.
+  Put(leaf.SerializeAsString());
+  status = update(tree.SerializeAsString());
+  EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("lacks directory 'leaf'"));
+  EXPECT_EQ(Get("", action), StatusCode::NOT_FOUND);
+  // One from before this was checked.
+  reapi::ActionResult old;
+  AddDirectory(&old, DigestOf(tree.SerializeAsString()));
+  ASSERT_EQ(server_.results().Put("", action, old.SerializeAsString()), absl::OkStatus());
+  EXPECT_EQ(Get("", action), StatusCode::NOT_FOUND);
+
+  *tree.add_children() = leaf;
+  EXPECT_EQ(update(tree.SerializeAsString()).error_code(), StatusCode::OK);
+  EXPECT_EQ(Get("", action), StatusCode::OK);
+  reapi::Tree malformed = tree;
+  malformed.mutable_root()->mutable_directories(0)->mutable_digest()->set_hash("x");
+  EXPECT_EQ(update(malformed.SerializeAsString()).error_code(), StatusCode::INVALID_ARGUMENT);
+
+  // Its bytes count as they came: here the digest comes before the name, as no library writes it.
+  const std::string node = ToProto(leaf_digest).SerializeAsString();
+  const std::string reversed = absl::StrCat("\x12", std::string(1, node.size()), node, "\x0a\x01x");
+  const std::string odd = absl::StrCat("\x12", std::string(1, reversed.size()), reversed);
+  reapi::Tree upper;
+  refer("odd", DigestOf(odd), upper.mutable_root());
+  *upper.add_children() = leaf;
+  EXPECT_EQ(update(absl::StrCat(upper.SerializeAsString(), "\x12", std::string(1, odd.size()), odd))
+                .error_code(),
+            StatusCode::OK);
+}
+
 TEST_F(ActionCacheApiTest, ResultIsAMissWhileABlobOfItIsGone) {
   const Digest file = Put("file of the tree");
   const Digest output = Put("output");
