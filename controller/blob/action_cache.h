@@ -23,7 +23,8 @@ class ActionCache {
   // So that clients with gRPC's default limit can receive it.
   static constexpr size_t kMaxResultBytes = 3 * 1024 * 1024;
 
-  // Whether the instance holds the results of steps, which only the controller may write.
+  // Whether the instance is kept for the results of steps, which no client may write. Nothing in
+  // the controller writes such yet.
   static bool IsForStepResults(absl::string_view instance);
 
   ActionCache(ActionCacheStore* results, DiskStore* blobs) : results_(results), blobs_(blobs) {}

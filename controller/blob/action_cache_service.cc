@@ -87,7 +87,7 @@ grpc::ServerUnaryReactor* ActionCacheService::UpdateActionResult(
     if (cas::ActionCache::IsForStepResults(request->instance_name())) {
       return absl::PermissionDeniedError(
           absl::StrCat("instance '", request->instance_name(),
-                       "' holds the results of steps, which the controller alone writes; use "
+                       "' is kept for the results of steps, which clients can't write; use "
                        "another instance name"));
     }
     absl::Status status = cache_->Put(request->instance_name(), *action, request->action_result());

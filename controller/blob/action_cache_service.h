@@ -12,7 +12,7 @@
 namespace rally::cas {
 
 // The Remote Execution API's ActionCache: clients read every instance's results, and write those of
-// all instances but the one that holds the results of steps.
+// all instances but the one that is kept for the results of steps.
 // Ownership: cache and threads must outlive it, and it the server. Threads: as gRPC calls it; disk
 // work happens on `threads`, and when these have too much of it calls end as UNAVAILABLE.
 class ActionCacheService

@@ -44,7 +44,7 @@ class BlobServices {
     builder->SetMaxReceiveMessageSize(CasService::kMaxMessageBytes);
   }
 
-  // For the controller itself, which may write every instance.
+  // For the process itself, which may write every instance.
   ActionCache& action_cache() { return action_cache_; }
 
  private:
