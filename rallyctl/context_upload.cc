@@ -37,10 +37,11 @@ std::string Sent(const blob::UploadProgress& uploaded, absl::Duration took) {
 // A file that isn't in force would switch off the one that is, and send all that it hides.
 std::string Cure(const absl::Status& error, const std::string& context,
                  const ContextOptions& flags) {
-  if (!absl::IsPermissionDenied(error)) return "";
-  if (flags.no_ignore) return "; make it readable: with --no-ignore nothing is left out";
-  return absl::StrCat("; make it readable, or list it in ",
-                      blob::IgnoreFiles::NameInForce(context));
+  const bool is_too_much = absl::IsResourceExhausted(error);
+  if (!absl::IsPermissionDenied(error) && !is_too_much) return "";
+  const absl::string_view deed = is_too_much ? "remove it" : "make it readable";
+  if (flags.no_ignore) return absl::StrCat("; ", deed, ": with --no-ignore nothing is left out");
+  return absl::StrCat("; ", deed, ", or list it in ", blob::IgnoreFiles::NameInForce(context));
 }
 
 }  // namespace

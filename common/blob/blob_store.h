@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "common/blob/digest.h"
+#include "common/blob/keep_going.h"
 
 namespace rally::blob {
 
@@ -19,6 +20,8 @@ namespace rally::blob {
 struct BlobUpload {
   Digest digest;
   std::variant<std::string, std::function<absl::StatusOr<int>()>> source;
+  // Asked while a file is read: may end the upload at any piece.
+  KeepGoing keep_going = nullptr;
 };
 
 // A content-addressed store as its client sees it. It does not know trees, and promises nothing

@@ -80,6 +80,9 @@ Plan MakePlan(absl::Span<const Digest> digests, int64_t batch_limit, int callers
 
 // The bytes of a source to `to`, which has room for as many as the digest says.
 absl::Status ReadSource(const BlobUpload& upload, char* to) {
+  if (upload.keep_going) {
+    if (absl::Status status = upload.keep_going(); !status.ok()) return status;
+  }
   const size_t size = static_cast<size_t>(upload.digest.size_bytes);
   size_t filled = 0;
   if (const auto* bytes = std::get_if<std::string>(&upload.source)) {
@@ -188,8 +191,13 @@ absl::Status CasClient::Upload(std::vector<BlobUpload> uploads) {
       if (!fd.ok()) return fd.status();
       // Shared, as std::function wants its callable copyable.
       auto file = std::make_shared<FileDescriptor>(*fd);
-      return Calls::NextBytes(
-          [file](char* to, size_t bytes) { return ReadNext(file->get(), to, bytes); });
+      return Calls::NextBytes([file, keep_going = uploads[i].keep_going](
+                                  char* to, size_t bytes) -> absl::StatusOr<size_t> {
+        if (keep_going) {
+          if (absl::Status status = keep_going(); !status.ok()) return status;
+        }
+        return ReadNext(file->get(), to, bytes);
+      });
     });
   };
   return RunInParallel(plan.size(), calls_->options().max_streams, [&](size_t work) {

@@ -25,6 +25,8 @@ using SymlinkNode = build::bazel::remote::execution::v2::SymlinkNode;
 inline constexpr int64_t kMaxTreeEntries = 1'000'000;
 inline constexpr int kMaxTreeDepth = 512;
 inline constexpr int64_t kMaxTreeBytes = int64_t{1} << 40;
+// Of one file, as much as Rally's own store takes for a blob (controller/blob/byte_stream_parts.h).
+inline constexpr int64_t kMaxFileBytes = int64_t{64} << 30;
 inline constexpr int kMaxNameBytes = 255;
 inline constexpr int kMaxSymlinkTargetBytes = 4095;
 // Of one Directory message, which has to be in memory whole.

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/blob/directory.h"
 #include "common/blob/file_digest.h"
+#include "common/blob/file_sizes.h"
 #include "common/blob/ignore_files.h"
 #include "common/blob/open_beneath.h"
 #include "common/blob/run_in_parallel.h"
@@ -21,6 +22,8 @@
 
 namespace rally::blob {
 namespace {
+
+constexpr absl::string_view kTooLargeAdvice = "a sparse file counts with its whole length";
 
 struct Name {
   std::string name;
@@ -242,13 +245,12 @@ absl::StatusOr<ScannedTree> ScanDirectory(int root_fd, const std::string& root_p
     return StatFiles(root_fd, cache, &tree.directories[i]);
   });
   if (!status.ok()) return status;
-  int64_t total_bytes = 0;
-  for (const ScannedDirectory& directory : tree.directories) {
-    for (const ScannedFile& file : directory.files) total_bytes += file.stat.size_bytes;
-  }
-  if (total_bytes > options.limits.max_total_bytes) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat(root_path, " has more than ", options.limits.max_total_bytes, " bytes"));
+  FileSizes sizes(options.limits, kTooLargeAdvice);
+  for (uint32_t i = 0; i < tree.directories.size(); ++i) {
+    for (const ScannedFile& file : tree.directories[i].files) {
+      absl::Status fits = sizes.Add(file.stat.size_bytes, [&] { return tree.PathOf(i, file); });
+      if (!fits.ok()) return fits;
+    }
   }
   return tree;
 }

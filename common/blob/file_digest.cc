@@ -32,21 +32,24 @@ absl::Status ErrnoStatus(int error_number, absl::string_view what) {
   }
 }
 
-absl::StatusOr<Digest> DigestOfFile(int fd, int64_t most_bytes) {
+absl::StatusOr<Digest> DigestOfFile(int fd, int64_t most_bytes, const KeepGoing& keep_going) {
   // Most files are smaller than either; a buffer per file costs more than hashing one does.
   static thread_local const std::unique_ptr<char[]> buffer(new char[kReadBytes]);
   static thread_local Hasher hasher;
   while (true) {
     const ssize_t n = read(fd, buffer.get(), std::min<int64_t>(kReadBytes, most_bytes));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      const int error = errno;
-      hasher.Finish();  // The next file starts afresh.
-      return ErrnoStatus(error, "reading");
-    }
+    absl::Status status = n < 0 ? ErrnoStatus(errno, "reading") : absl::OkStatus();
     if (n == 0) return hasher.Finish();
-    hasher.Update(absl::string_view(buffer.get(), n));
-    most_bytes -= n;
+    if (n > 0) {
+      hasher.Update(absl::string_view(buffer.get(), n));
+      most_bytes -= n;
+    }
+    if (status.ok() && keep_going) status = keep_going();
+    if (!status.ok()) {
+      hasher.Finish();  // The next file starts afresh.
+      return status;
+    }
   }
 }
 

@@ -8,12 +8,15 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/blob/digest.h"
+#include "common/blob/keep_going.h"
 
 namespace rally::blob {
 
-// Reads from the descriptor's current offset to its end, or so many bytes. Blocks on the disk.
+// Reads from the descriptor's current offset to its end, or so many bytes. Blocks on the disk; a
+// sparse file can be longer than the disk, so `keep_going` is asked after every piece.
 absl::StatusOr<Digest> DigestOfFile(int fd,
-                                    int64_t most_bytes = std::numeric_limits<int64_t>::max());
+                                    int64_t most_bytes = std::numeric_limits<int64_t>::max(),
+                                    const KeepGoing& keep_going = nullptr);
 
 // Writes all bytes, however many calls it takes. ResourceExhausted when the disk is full.
 absl::Status WriteAll(int fd, absl::string_view bytes);

@@ -21,6 +21,8 @@ struct TreeLimits {
   int max_depth = kMaxTreeDepth;
   // Of all files' contents, each counted as often as it occurs.
   int64_t max_total_bytes = kMaxTreeBytes;
+  // Of one file; held where files are read to become a tree, by FileSizes.
+  int64_t max_file_bytes = kMaxFileBytes;
 };
 
 // A whole tree's directories and what it amounts to. Entries and bytes count each path, so that a

@@ -372,6 +372,29 @@ TEST_F(WorkspaceTripTest, IgnoredEntriesAndLimits) {
   }
 }
 
+TEST_F(WorkspaceTripTest, AFileThatIsTooLargeIsRefusedUnreadAndNamed) {
+  fs::create_directories(source_ / "d");
+  Write(source_ / "d/big", "");
+  fs::resize_file(source_ / "d/big", uint64_t{2000} << 30);
+  const auto tree = CaptureDirectory(source_.string());
+  EXPECT_EQ(tree.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(tree.status().message(),
+              HasSubstr("'d/big' has 2147483648000 bytes (2.0 TiB), more than the 64.0 GiB that a "
+                        "file may have; remove it, or name it in .rallyignore"));
+}
+
+TEST_F(WorkspaceTripTest, FilesThatAreTooLargeTogetherAreRefusedUnread) {
+  for (int i = 0; i <= 16; ++i) {
+    const fs::path file = source_ / std::to_string(i);
+    Write(file, "");
+    fs::resize_file(file, uint64_t{64} << 30);
+  }
+  const auto tree = CaptureDirectory(source_.string());
+  EXPECT_EQ(tree.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(tree.status().message(),
+              HasSubstr("more than the 1.0 TiB that a workspace may have"));
+}
+
 TEST_F(WorkspaceTripTest, WhatIsNoDirectoryIsSaidSo) {
   Write(source_ / "f", "1");
   EXPECT_EQ(CaptureDirectory((source_ / "f").string()).status().code(),

@@ -232,6 +232,26 @@ TEST_F(CasClientFaultsTest, WhatCannotBeWrittenHereIsNotTheServersFault) {
 // Larger than what is worth it.
 std::string Huge() { return std::string(20 << 20, 'h') + "uge"; }
 
+TEST_F(CasClientFaultsTest, AnUploadEndsWhenItsCallerSaysSo) {
+  const std::string large = Large();
+  ASSERT_EQ(write(fd_, large.data(), large.size()), static_cast<ssize_t>(large.size()));
+  const auto open_file = [this]() -> absl::StatusOr<int> {
+    return open(absl::StrCat("/proc/self/fd/", fd_).c_str(), O_RDONLY | O_CLOEXEC);
+  };
+  int pieces = 0;
+  const auto keep_going = [&] {
+    return ++pieces <= 1 ? absl::OkStatus() : absl::CancelledError("enough");
+  };
+  EXPECT_EQ(client_.Upload({{DigestOf(large), open_file, keep_going}}).code(),
+            absl::StatusCode::kCancelled);
+  // The last one is of looking whether it was the content's fault.
+  EXPECT_EQ(pieces, 3);
+  EXPECT_EQ(client_.FindMissing({DigestOf(large)})->size(), 1u);
+  // And so does one by batches.
+  EXPECT_EQ(client_.Upload({{DigestOf("small"), open_file, keep_going}}).code(),
+            absl::StatusCode::kCancelled);
+}
+
 TEST_F(CasClientFaultsTest, AnUploadThatBrokeOffGoesOnWhereItWas) {
   const std::string huge = Huge();
   const Digest digest = blob::DigestOf(huge);
