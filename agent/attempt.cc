@@ -138,7 +138,8 @@ Response Attempt::OnCancel(const v1::Cancel& cancel) {
   Response response;
   {
     absl::MutexLock lock(&mutex_);
-    response = Respond(phase_, granted_, ending_ != 0,
+    // Once the process has ended, it's the capture that can be ended.
+    response = Respond(phase_, granted_, ending_ != 0 && !process_ended_,
                        cancel.discard() ? Order::kDiscard : Order::kCancel);
   }
   switch (response) {
@@ -209,16 +210,21 @@ void Attempt::ArmDeadline(int64_t boot_nanos) {
   });
 }
 
-// Whoever comes first decides what the end is called: the process, the deadline, or a cancellation.
+// Whoever comes first decides what the end is called: the process, the deadline, or a cancellation;
+// but a cancellation still ends the capture of what the process left.
 void Attempt::BeginEnding(v1::EndKind kind, absl::Duration grace) {
-  bool started;
+  bool started, ended;
   {
     absl::MutexLock lock(&mutex_);
-    if (phase_ == Phase::kEnded || process_ended_ || ending_ != 0 || dropped_ || detached_) return;
+    if (phase_ == Phase::kEnded || dropped_ || detached_) return;
+    ended = process_ended_;
+    const bool too_late = ended ? kind != v1::END_KIND_CANCELLED : ending_ != 0;
+    if (too_late) return;
     ending_ = kind;
     ending_grace_ = grace;
     started = process_started_;
     record_.set_ending(kind);
+    if (ended) ++pauses_over_;  // Another try of the capture sees that nobody wants it.
   }
   LOG(INFO) << LogPrefix(key_)
             << (kind == v1::END_KIND_TIMED_OUT ? "its time is over"
@@ -230,7 +236,11 @@ void Attempt::BeginEnding(v1::EndKind kind, absl::Duration grace) {
   }
   // So that a restarted agent knows why the process ended. Ending it matters more than this.
   if (absl::Status status = Persist(); !status.ok()) LOG(ERROR) << LogPrefix(key_) << status;
-  Terminate(grace);
+  if (ended) {
+    watching_.Cancel();
+  } else {
+    Terminate(grace);
+  }
 }
 
 void Attempt::Terminate(absl::Duration grace) {

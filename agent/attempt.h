@@ -142,7 +142,8 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   const absl::optional<Recovery> recovery_;
   const OnLeft on_left_;
 
-  // Ends the calls that make the container; and those that watch its process.
+  // Ends the calls that make the container; and those that watch its process, then capture what it
+  // left.
   runtime::Cancellation making_;
   runtime::Cancellation watching_;
   std::thread prefetch_;  // Of the input tree; the attempt's thread's own.

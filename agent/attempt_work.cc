@@ -185,7 +185,7 @@ void Attempt::Capture(const runtime::ContainerExit& exit, v1::Result* result) {
   absl::StatusOr<workspace::WorkspaceStore::CaptureResult> captured;
   for (int tries = 0;; ++tries) {
     const absl::Time deadline = absl::Now() + tools_.limits.capture_bound;
-    captured = tools_.workspaces->Capture(name_, deadline);
+    captured = tools_.workspaces->Capture(name_, {deadline, &watching_});
     // A blob store that hangs ends single calls, long before the time for all is over.
     const bool may_pass = IsTransient(captured.status()) ||
                           (absl::IsDeadlineExceeded(captured.status()) && absl::Now() < deadline);
@@ -200,12 +200,27 @@ void Attempt::Capture(const runtime::ContainerExit& exit, v1::Result* result) {
     for (const std::string& warning : captured->warnings) result->add_warnings(warning);
     return;
   }
+  bool cancelled;
+  {
+    absl::MutexLock lock(&mutex_);
+    cancelled = ending_ == v1::END_KIND_CANCELLED;
+  }
+  if (cancelled) {
+    result->set_kind(v1::END_KIND_CANCELLED);
+    result->set_message(absl::StrCat("cancelled while its workspace was captured; the step had ",
+                                     "ended with exit code ", exit.exit_code));
+    return;
+  }
   result->set_kind(v1::END_KIND_ERRORED);
   result->set_may_retry(OtherHostMayCapture(captured.status()));
   AddMissing(FindLost(captured.status()), result);
   result->set_message(
       absl::StrCat("the step ended with exit code ", exit.exit_code,
                    ", but its workspace could not be captured: ", captured.status().message()));
+  if (absl::IsDeadlineExceeded(captured.status())) {
+    absl::StrAppend(result->mutable_message(), " (it may take ",
+                    absl::FormatDuration(tools_.limits.capture_bound), ")");
+  }
 }
 
 v1::Result Attempt::NewResult(v1::EndKind kind) const {

@@ -52,9 +52,18 @@ absl::Status FakeWorkspaces::Mount(const std::string& attempt, const blob::Diges
 }
 
 absl::StatusOr<workspace::WorkspaceStore::CaptureResult> FakeWorkspaces::Capture(
-    const std::string& attempt, absl::Time) {
+    const std::string& attempt, const runtime::CallLimits& limits) {
+  bool held;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (absl::Status status = Enter("Capture"); !status.ok()) return status;
+    held = captures_held_;
+  }
+  if (held) {
+    runtime::Pause(absl::InfiniteDuration(), limits);
+    return CheckLimits(limits, "capturing");
+  }
   absl::MutexLock lock(&mutex_);
-  if (absl::Status status = Enter("Capture"); !status.ok()) return status;
   if (attempts_.count(attempt) == 0) return absl::NotFoundError("no such attempt");
   CaptureResult result;
   result.output_root = blob::DigestOf(attempt);
@@ -104,6 +113,11 @@ std::vector<std::string> FakeWorkspaces::Attempts() const {
 }
 
 bool FakeWorkspaces::HasTree(const blob::Digest&) const { return false; }
+
+void FakeWorkspaces::HoldCaptures() {
+  absl::MutexLock lock(&mutex_);
+  captures_held_ = true;
+}
 
 void FakeWorkspaces::FailNext(const std::string& method, absl::Status status, int times) {
   absl::MutexLock lock(&mutex_);

@@ -22,7 +22,8 @@ class FakeWorkspaces : public workspace::WorkspaceStore {
   absl::Status EnsureTree(const blob::Digest& root, absl::Time deadline) override;
   absl::Status Mount(const std::string& attempt, const blob::Digest& root, uint32_t uid,
                      uint32_t gid) override;
-  absl::StatusOr<CaptureResult> Capture(const std::string& attempt, absl::Time deadline) override;
+  absl::StatusOr<CaptureResult> Capture(const std::string& attempt,
+                                        const runtime::CallLimits& limits) override;
   absl::StatusOr<std::vector<blob::Digest>> FindLost(const blob::Digest& root,
                                                      absl::Time deadline) override;
   std::vector<blob::Digest> SendAgain(absl::Span<const blob::Digest> blobs,
@@ -36,6 +37,8 @@ class FakeWorkspaces : public workspace::WorkspaceStore {
   // What FindLost finds, and what SendAgain has, from now on.
   void Lose(std::vector<blob::Digest> lost);
   void Keep(std::vector<blob::Digest> kept);
+  // From now on captures take until their limits end them.
+  void HoldCaptures();
   // The next calls of a method fail so.
   void FailNext(const std::string& method, absl::Status status, int times = 1);
   int CallCount(const std::string& method) const;
@@ -49,6 +52,7 @@ class FakeWorkspaces : public workspace::WorkspaceStore {
   std::map<std::string, std::string> attempts_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::vector<absl::Status>> failures_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, int> calls_ ABSL_GUARDED_BY(mutex_);
+  bool captures_held_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<blob::Digest> lost_ ABSL_GUARDED_BY(mutex_);
   std::vector<blob::Digest> kept_ ABSL_GUARDED_BY(mutex_);
 };

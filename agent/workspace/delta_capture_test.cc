@@ -10,7 +10,13 @@
 
 #include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "agent/runtime/call_limits.h"
+#include "agent/runtime/cancellation.h"
 #include "agent/workspace/workspace_fixture.h"
 #include "common/blob/directory.h"
 #include "common/blob/directory_reader.h"
@@ -56,6 +62,13 @@ class DeltaCaptureTest : public testing::Test {
     auto contents = ReadUpper(upper.get(), limits);
     if (!contents.ok()) return contents.status();
     return CaptureDelta(*contents, base, reader_, limits);
+  }
+  // Why the upper can't be read within `call`, and how long that took to be seen.
+  std::pair<absl::Status, absl::Duration> ReadWithin(const runtime::CallLimits& call) {
+    FileDescriptor upper(::open(directory_.Below("upper").c_str(), O_RDONLY | O_DIRECTORY));
+    const absl::Time begin = absl::Now();
+    const absl::Status status = ReadUpper(upper.get(), {}, call).status();
+    return {status, absl::Now() - begin};
   }
   // What the tree would be if somebody had changed a copy of the base.
   blob::Digest Expected(const std::string& script) {
@@ -160,6 +173,60 @@ TEST_F(DeltaCaptureTest, EntriesAreLimited) {
   EXPECT_TRUE(Capture(limits).ok());
   limits.max_entries = 2;
   EXPECT_EQ(Capture(limits).status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(DeltaCaptureTest, AFileThatIsTooLargeIsRefusedUnreadAndNamed) {
+  Upper("mkdir d; echo small > d/a; truncate -s 2000G d/big");
+  const auto [status, took] = ReadWithin({});
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(status.message(),
+            "'d/big' has 2147483648000 bytes (2.0 TiB), more than the 64.0 GiB that a file may "
+            "have; make it smaller, or write it outside of /workspace; a sparse file counts with "
+            "its whole length");
+  EXPECT_LT(took, absl::Seconds(5));
+}
+
+TEST_F(DeltaCaptureTest, FilesThatAreTooLargeTogetherAreRefusedUnread) {
+  Upper("for i in $(seq 17); do truncate -s 64G $i; done");
+  const auto [status, took] = ReadWithin({});
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(status.message(), HasSubstr("which has 68719476736 bytes (64.0 GiB), the files have "
+                                          "more than the 1.0 TiB that a workspace may have"));
+  EXPECT_LT(took, absl::Seconds(5));
+}
+
+// 16 x 64 GiB, as much as a workspace may have: hours of hashing.
+TEST_F(DeltaCaptureTest, HashingEndsAtTheDeadline) {
+  Upper("for i in $(seq 16); do truncate -s 64G $i; done");
+  const auto [status, took] = ReadWithin(absl::Now() + absl::Milliseconds(200));
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(status.message(), HasSubstr("hashing what the step wrote: out of time"));
+  EXPECT_LT(took, absl::Seconds(5));
+}
+
+TEST_F(DeltaCaptureTest, HashingEndsWhenItIsCancelled) {
+  Upper("for i in $(seq 16); do truncate -s 64G $i; done");
+  runtime::Cancellation cancellation;
+  std::thread canceller([&] {
+    cancellation.WaitFor(absl::Milliseconds(200));  // By then it hashes; earlier is fine, too.
+    cancellation.Cancel();
+  });
+  const auto [status, took] = ReadWithin({absl::InfiniteFuture(), &cancellation});
+  canceller.join();
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+  EXPECT_LT(took, absl::Seconds(5));
+}
+
+TEST_F(DeltaCaptureTest, LargeFilesAreHashedLikeSmallOnes) {
+  const std::string script =
+      "mkdir -p d/large; touch -d 2020-02-03 d; "
+      "for i in $(seq 70); do head -c 1048577 /dev/zero > d/large/$i; echo $i >> d/large/$i; done; "
+      "head -c 1048576 /dev/zero > d/large/small; find d -exec touch -d 2020-02-03 {} +; "
+      "touch -d 2020-02-03 .";
+  Upper(script);
+  const auto delta = Capture();
+  ASSERT_TRUE(delta.ok()) << delta.status();
+  EXPECT_EQ(delta->root, Expected(script));
 }
 
 TEST_F(DeltaCaptureTest, DepthIsLimitedAlsoWhereADirectoryWasMoved) {

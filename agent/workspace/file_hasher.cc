@@ -19,7 +19,7 @@ constexpr unsigned kMaxThreads = 8;
 
 }  // namespace
 
-FileHasher::~FileHasher() { Join(); }
+FileHasher::~FileHasher() { Abandon(); }
 
 void FileHasher::Add(FileDescriptor file, int64_t size_bytes, std::string path,
                      blob::Digest* digest) {
@@ -49,10 +49,20 @@ absl::Status FileHasher::Finish() {
   return first_error_;
 }
 
+void FileHasher::Abandon() {
+  given_up_ = true;
+  Join();
+}
+
 int64_t FileHasher::CostOf(const Work& work) { return work.size_bytes + kBytesPerFile; }
 
 absl::Status FileHasher::Hash(const Work& work) {
-  auto digest = blob::DigestOfFile(work.file.get());
+  const auto keep_going = [this] {
+    if (given_up_) return absl::CancelledError("given up");
+    return keep_going_ ? keep_going_() : absl::OkStatus();
+  };
+  if (absl::Status status = keep_going(); !status.ok()) return status;
+  auto digest = blob::DigestOfFile(work.file.get(), keep_going);
   if (!digest.ok()) {
     return absl::Status(digest.status().code(),
                         absl::StrCat(work.path, ": ", digest.status().message()));
@@ -69,6 +79,7 @@ void FileHasher::Record(const absl::Status& status) {
   if (status.ok()) return;
   absl::MutexLock lock(&mutex_);
   if (first_error_.ok()) first_error_ = status;
+  given_up_ = true;
 }
 
 void FileHasher::Run() {

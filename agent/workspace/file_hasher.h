@@ -1,29 +1,34 @@
 #ifndef RALLY_AGENT_WORKSPACE_FILE_HASHER_H_
 #define RALLY_AGENT_WORKSPACE_FILE_HASHER_H_
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "common/blob/digest.h"
+#include "common/blob/keep_going.h"
 #include "common/file_descriptor.h"
 
 namespace rally::workspace {
 
 // Hashes the files of one capture while its walk goes on. A few small files are hashed at once by
 // the caller; only more than that starts threads, at most one a core and eight. They take small
-// files several at a time, since waking a thread costs as much as hashing one.
-// Threads: used by one thread. Blocking: Add, while kMaxQueued files wait; Finish.
+// files several at a time, since waking a thread costs as much as hashing one. Nothing more is
+// hashed after an error, nor once `keep_going` has said no.
+// Threads: used by one thread. Blocking: Add, while kMaxQueued files wait; Finish; Abandon and the
+//   destructor, until those at work have noticed.
 class FileHasher {
  public:
   static constexpr size_t kMaxQueued = 64;
 
-  FileHasher() = default;
+  explicit FileHasher(blob::KeepGoing keep_going = nullptr) : keep_going_(std::move(keep_going)) {}
   ~FileHasher();
   FileHasher(const FileHasher&) = delete;
   FileHasher& operator=(const FileHasher&) = delete;
@@ -35,6 +40,9 @@ class FileHasher {
   // The first error, if any.
   absl::Status Finish();
 
+  // Gives up what isn't hashed yet. Afterwards no digest is written any more.
+  void Abandon();
+
  private:
   struct Work {
     FileDescriptor file;
@@ -44,11 +52,13 @@ class FileHasher {
   };
 
   static int64_t CostOf(const Work& work);
-  static absl::Status Hash(const Work& work);
+  absl::Status Hash(const Work& work);
   void Record(const absl::Status& status);
   void Run();
   void Join();
 
+  const blob::KeepGoing keep_going_;
+  std::atomic<bool> given_up_{false};
   int64_t inline_bytes_left_ = 512 << 10;
   std::vector<std::thread> threads_;
   absl::Mutex mutex_;

@@ -17,6 +17,8 @@
 #include "agent/workspace/file_hasher.h"
 #include "agent/workspace/reopen.h"
 #include "common/blob/directory.h"
+#include "common/blob/file_sizes.h"
+#include "common/blob/open_beneath.h"
 #include "common/file_descriptor.h"
 
 namespace rally::workspace {
@@ -27,6 +29,13 @@ constexpr absl::string_view kOverlayPrefix = "trusted.overlay.";
 constexpr size_t kMaxListedPaths = 10;
 // Of a path that is too deep.
 constexpr size_t kMaxShownPathBytes = 200;
+// Files up to here are hashed as they are found: as many of them as there may be are no more than
+// all files may have.
+constexpr int64_t kHashedAtOnceBytes = 1 << 20;
+static_assert(kHashedAtOnceBytes * blob::kMaxTreeEntries <= blob::kMaxTreeBytes);
+constexpr absl::string_view kTooLargeAdvice =
+    "make it smaller, or write it outside of /workspace; a sparse file counts with its whole "
+    "length";
 
 std::string Printable(const std::string& path) { return absl::CEscape(path); }
 
@@ -105,16 +114,23 @@ class PathList {
 
 class UpperWalk {
  public:
-  UpperWalk(const blob::TreeLimits& limits, UpperContents& result)
-      : limits_(limits), result_(result) {}
+  UpperWalk(const blob::TreeLimits& limits, const runtime::CallLimits& call, UpperContents& result)
+      : limits_(limits),
+        call_(call),
+        result_(result),
+        sizes_(limits, kTooLargeAdvice),
+        hasher_([&call] { return CheckLimits(call, "hashing what the step wrote"); }) {}
 
   absl::StatusOr<std::unique_ptr<UpperEntry>> Run(int upper) {
     auto root = std::make_unique<UpperEntry>();
     root->kind = UpperEntry::Kind::kDirectory;
     absl::Status status = ReadDirectory(upper, "", 0, *root);
-    const absl::Status hashed = hasher_.Finish();
-    if (!status.ok()) return status;
-    if (!hashed.ok()) return hashed;
+    if (status.ok()) status = HashLargeFiles(upper);
+    if (!status.ok()) {
+      hasher_.Abandon();
+      return status;
+    }
+    if (absl::Status hashed = hasher_.Finish(); !hashed.ok()) return hashed;
     ListFiles(*root, "");
     special_.AppendTo("a socket, fifo or device can't be kept in a workspace; left out",
                       result_.warnings);
@@ -124,6 +140,31 @@ class UpperWalk {
   }
 
  private:
+  // A file to be hashed when all are found, and what tells whether it is still the same.
+  struct LargeFile {
+    std::string path;
+    dev_t device;
+    ino_t inode;
+    int64_t size_bytes;
+    blob::Digest* digest;
+  };
+
+  absl::Status HashLargeFiles(int upper) {
+    for (const LargeFile& file : large_files_) {
+      // Each anew: the descriptors of all would be too many.
+      auto fd = blob::OpenBeneath(upper, file.path, O_RDONLY | O_NONBLOCK | O_NOATIME);
+      if (!fd.ok()) return fd.status();
+      struct stat stat;
+      if (::fstat(fd->get(), &stat) != 0) return WorkspaceErrno("stat", file.path);
+      if (stat.st_dev != file.device || stat.st_ino != file.inode) {
+        return absl::FailedPreconditionError(absl::StrCat(
+            Printable(file.path), " was replaced while it was captured: a process still writes"));
+      }
+      hasher_.Add(*std::move(fd), file.size_bytes, Printable(file.path), file.digest);
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status ReadDirectory(int fd, const std::string& path, int depth, UpperEntry& entry) {
     struct stat stat;
     if (::fstat(fd, &stat) != 0) return WorkspaceErrno("stat", path);
@@ -136,6 +177,9 @@ class UpperWalk {
     if (!names.ok()) return names.status();
     entry.children.reserve(names->size());
     for (ListedName& listed : *names) {
+      if (absl::Status spent = CheckLimits(call_, "reading what the step wrote"); !spent.ok()) {
+        return spent;
+      }
       auto child = std::make_unique<UpperEntry>();
       child->name = std::move(listed.name);
       const absl::Status status =
@@ -188,6 +232,7 @@ class UpperWalk {
       return ReadTarget(fd.get(), path, entry);
     }
     entry.kind = UpperEntry::Kind::kFile;
+    if (absl::Status fits = sizes_.Add(stat.st_size, [&] { return path; }); !fits.ok()) return fits;
     if (absl::Status status = OpenToRead(to_read, fd); !status.ok()) return status;
     auto attributes = ReadAttributes(fd.get(), path);
     if (!attributes.ok()) return attributes.status();
@@ -198,6 +243,10 @@ class UpperWalk {
                        "are never mounted with"));
     }
     NoteMetadata(stat, *attributes, path, entry);
+    if (stat.st_size > kHashedAtOnceBytes) {
+      large_files_.push_back({path, stat.st_dev, stat.st_ino, stat.st_size, &entry.digest});
+      return absl::OkStatus();
+    }
     hasher_.Add(std::move(fd), stat.st_size, Printable(path), &entry.digest);
     return absl::OkStatus();
   }
@@ -253,7 +302,10 @@ class UpperWalk {
   }
 
   const blob::TreeLimits& limits_;
+  const runtime::CallLimits& call_;
   UpperContents& result_;
+  blob::FileSizes sizes_;
+  std::vector<LargeFile> large_files_;
   FileHasher hasher_;
   int64_t entries_ = 0;
   PathList special_;
@@ -267,9 +319,10 @@ std::string JoinPath(const std::string& directory, const std::string& name) {
   return directory.empty() ? name : absl::StrCat(directory, "/", name);
 }
 
-absl::StatusOr<UpperContents> ReadUpper(int upper, const blob::TreeLimits& limits) {
+absl::StatusOr<UpperContents> ReadUpper(int upper, const blob::TreeLimits& limits,
+                                        const runtime::CallLimits& call) {
   UpperContents contents;
-  auto root = UpperWalk(limits, contents).Run(upper);
+  auto root = UpperWalk(limits, call, contents).Run(upper);
   if (!root.ok()) return root.status();
   contents.root = *std::move(root);
   return contents;

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/runtime/call_limits.h"
 #include "agent/workspace/upper_differences.h"
 #include "common/blob/blob_key.h"
 #include "common/blob/digest.h"
@@ -47,9 +48,11 @@ struct UpperContents {
   std::vector<std::string> warnings;
 };
 
-// Reads an upper directory into memory and hashes its files, through descriptors of what it found,
-// never through a path that could have changed. See CaptureDelta for errors.
-absl::StatusOr<UpperContents> ReadUpper(int upper, const blob::TreeLimits& limits = {});
+// Reads an upper directory into memory and hashes its files, never what has come to a path since it
+// was found. Large files are hashed only when all are known to fit into `limits`; `call` ends
+// reading and hashing within moments. See CaptureDelta for errors.
+absl::StatusOr<UpperContents> ReadUpper(int upper, const blob::TreeLimits& limits = {},
+                                        const runtime::CallLimits& call = {});
 
 // The path of a child; the root's path is "".
 std::string JoinPath(const std::string& directory, const std::string& name);

@@ -94,7 +94,8 @@ class OverlayWorkspaceStore : public WorkspaceStore {
   absl::Status EnsureTree(const Digest& root, absl::Time deadline) override;
   absl::Status Mount(const std::string& attempt, const Digest& root, uint32_t uid,
                      uint32_t gid) override;
-  absl::StatusOr<CaptureResult> Capture(const std::string& attempt, absl::Time deadline) override;
+  absl::StatusOr<CaptureResult> Capture(const std::string& attempt,
+                                        const runtime::CallLimits& limits) override;
   absl::StatusOr<std::vector<Digest>> FindLost(const Digest& root, absl::Time deadline) override {
     DeadlineBlobStore remote(remote_, deadline);
     return FindLostBlobs(root, messages_, *cache_, remote);
@@ -114,7 +115,8 @@ class OverlayWorkspaceStore : public WorkspaceStore {
   // True if there is nothing left to do for Mount.
   absl::StatusOr<bool> IsMountedAlready(const std::string& attempt, const AttemptRecord& wanted);
   absl::StatusOr<CaptureResult> CaptureUpper(const std::string& attempt,
-                                             const AttemptRecord& record, absl::Time deadline);
+                                             const AttemptRecord& record,
+                                             const runtime::CallLimits& limits);
   absl::Status Adopt(const std::string& upper_path, int upper, const CapturedDelta& delta,
                      const CapturedFiles& files, LocalTree input, int64_t entries);
   void HoldFor(const std::string& attempt, TreeCatalog::Hold hold);
@@ -268,7 +270,7 @@ absl::Status OverlayWorkspaceStore::Mount(const std::string& attempt, const Dige
 }
 
 absl::StatusOr<WorkspaceStore::CaptureResult> OverlayWorkspaceStore::Capture(
-    const std::string& attempt, absl::Time deadline) {
+    const std::string& attempt, const runtime::CallLimits& limits) {
   const absl::Status valid = ValidateAttempt(attempt);
   if (!valid.ok()) return valid;
   const AttemptLocks::Hold hold(attempt_locks_, attempt);
@@ -289,22 +291,22 @@ absl::StatusOr<WorkspaceStore::CaptureResult> OverlayWorkspaceStore::Capture(
   const auto mounted = WhatIsMounted(attempts_.MountPoint(attempt));
   if (!mounted.ok()) return mounted.status();
   if (*mounted == MountedHere::kOverlay) {
-    const absl::Status unmounted =
-        Unmount(attempts_.MountPoint(attempt), std::min(deadline, absl::Now() + kUnmountPatience));
+    const absl::Status unmounted = Unmount(
+        attempts_.MountPoint(attempt), std::min(limits.deadline, absl::Now() + kUnmountPatience));
     if (!unmounted.ok()) return unmounted;
   }
 
-  return CaptureUpper(attempt, *record, deadline);
+  return CaptureUpper(attempt, *record, limits);
 }
 
 absl::StatusOr<WorkspaceStore::CaptureResult> OverlayWorkspaceStore::CaptureUpper(
-    const std::string& attempt, const AttemptRecord& record, absl::Time deadline) {
+    const std::string& attempt, const AttemptRecord& record, const runtime::CallLimits& limits) {
   const std::string upper_path = attempts_.Upper(attempt);
   FileDescriptor upper(::open(upper_path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!upper.valid()) return blob::ErrnoStatus(errno, absl::StrCat("opening ", upper_path));
-  auto contents = ReadUpper(upper.get());
+  auto contents = ReadUpper(upper.get(), {}, limits);
   if (!contents.ok()) return contents.status();
-  DeadlineBlobStore remote(remote_, deadline);
+  DeadlineBlobStore remote(remote_, limits);
   DeltaUpload upload(upper.get(), contents->files, remote);
   auto delta = CaptureDelta(*contents, record.input_root, reader_);
   if (!delta.ok()) return delta.status();

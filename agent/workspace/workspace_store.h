@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "agent/runtime/call_limits.h"
 #include "common/blob/blob_store.h"
 #include "common/blob/digest.h"
 
@@ -31,11 +32,12 @@ struct TreeBudget {
 //   mounted: they belong to steps that outlive the agent.
 // Threads: thread-safe. Calls for one attempt exclude each other; calls for different ones do not.
 // Blocking: every method but HasTree, KeepBudget and Attempts does disk or network I/O. EnsureTree
-//   and Capture honour their deadline; Mount gives EnsureTree ten minutes.
+//   and Capture honour their limits; Mount gives EnsureTree ten minutes.
 // Errors: InvalidArgument (attempt name; a tree or a file name that can't be stored),
 //   FailedPrecondition (this kernel or filesystem can't do it; still in use; host restarted since),
 //   NotFound (unknown attempt; blob missing everywhere), ResourceExhausted (limits of a tree),
-//   DataLoss (digest mismatch), Unavailable and DeadlineExceeded (remote store).
+//   DataLoss (digest mismatch), Unavailable (remote store), DeadlineExceeded and Cancelled (the
+//   remote store, the caller's limits).
 class WorkspaceStore {
  public:
   struct Options {
@@ -77,10 +79,11 @@ class WorkspaceStore {
                              uint32_t gid) = 0;
 
   // Call after the attempt's last process is dead. Unmounts, uploads what changed, and returns the
-  // root of the tree as the step left it. May be repeated after an error or a crash; once it has
-  // succeeded it answers the same until Discard.
+  // root of the tree as the step left it. More than a tree may have is refused before it is read.
+  // May be repeated after an error or a crash; once it has succeeded it answers the same until
+  // Discard.
   virtual absl::StatusOr<CaptureResult> Capture(const std::string& attempt,
-                                                absl::Time deadline) = 0;
+                                                const runtime::CallLimits& limits) = 0;
 
   // After EnsureTree or Mount has failed with NotFound or DataLoss: the tree's blobs that are
   // neither on this host nor to be had from the remote store; as many as fit into a message.
