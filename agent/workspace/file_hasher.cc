@@ -1,6 +1,7 @@
 #include "agent/workspace/file_hasher.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -62,7 +63,8 @@ absl::Status FileHasher::Hash(const Work& work) {
     return keep_going_ ? keep_going_() : absl::OkStatus();
   };
   if (absl::Status status = keep_going(); !status.ok()) return status;
-  auto digest = blob::DigestOfFile(work.file.get(), keep_going);
+  auto digest =
+      blob::DigestOfFile(work.file.get(), std::numeric_limits<int64_t>::max(), keep_going);
   if (!digest.ok()) {
     return absl::Status(digest.status().code(),
                         absl::StrCat(work.path, ": ", digest.status().message()));

@@ -380,7 +380,7 @@ TEST_F(WorkspaceTripTest, AFileThatIsTooLargeIsRefusedUnreadAndNamed) {
   EXPECT_EQ(tree.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(tree.status().message(),
               HasSubstr("'d/big' has 2147483648000 bytes (2.0 TiB), more than the 64.0 GiB that a "
-                        "file may have; remove it, or name it in .rallyignore"));
+                        "file may have; a sparse file counts with its whole length"));
 }
 
 TEST_F(WorkspaceTripTest, FilesThatAreTooLargeTogetherAreRefusedUnread) {
