@@ -25,7 +25,7 @@ namespace {
 constexpr int64_t kMaxMemoryBytes = int64_t{4} << 20;
 // Counted in bytes of Budget::Charge: what compiling costs at least, and for each instruction.
 constexpr size_t kCompileCost = 16 << 10;
-constexpr size_t kInstructionCost = 256;
+constexpr size_t kInstructionCost = 320;
 // What it costs to find out that an expression takes too much memory.
 constexpr size_t kTooLargeCost = size_t{20} << 20;
 
