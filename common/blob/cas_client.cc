@@ -181,6 +181,10 @@ absl::Status CasClient::Upload(std::vector<BlobUpload> uploads) {
   const auto send_stream = [&](size_t i) {
     return calls_->StreamWrite(digests[i], [&, i]() -> absl::StatusOr<Calls::NextBytes> {
       if (const auto* bytes = std::get_if<std::string>(&uploads[i].source)) {
+        // A file may have grown, but bytes at hand are all meant.
+        if (static_cast<int64_t>(bytes->size()) != digests[i].size_bytes) {
+          return NotWhatItSays(digests[i]);
+        }
         return Calls::NextBytes([rest = absl::string_view(*bytes)](char* to, size_t most) mutable {
           const size_t copied = rest.copy(to, most);
           rest.remove_prefix(copied);
