@@ -174,7 +174,7 @@ TEST_F(IdleStreamsApiTest, PlacesOfThoseThatDoNotReadAreFreed) {
     ended += download->reader->Finish().error_code() == StatusCode::UNAVAILABLE;
   }
   EXPECT_GT(ended, 0);
-  EXPECT_EQ(TryRead(large), StatusCode::OK);
+  EXPECT_EQ(TryRead(Put("small")), StatusCode::OK);
 }
 
 TEST_F(IdleStreamsApiTest, OnePeerLeavesPlacesToOthers) {
@@ -205,10 +205,12 @@ TEST_F(IdleStreamsApiTest, PlacesOfThoseThatDoNotTakeTheirTreesAreFreed) {
   }
   reapi::GetTreeRequest request;
   *request.mutable_root_digest() = ToProto(Put(root.SerializeAsString()));
-  reapi::GetTreeResponse page;
+  reapi::GetTreeRequest small;
+  *small.mutable_root_digest() = ToProto(Put(reapi::Directory().SerializeAsString()));
   const auto try_tree = [&] {
     Context context;
-    const auto reader = cas_->GetTree(&context, request);
+    reapi::GetTreeResponse page;
+    const auto reader = cas_->GetTree(&context, small);
     while (reader->Read(&page)) continue;
     return reader->Finish().error_code();
   };
