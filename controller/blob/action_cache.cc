@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/blob/digest_proto.h"
+#include "controller/blob/message_bulk.h"
 #include "controller/blob/result_references.h"
 
 namespace rally::cas {
@@ -80,7 +81,7 @@ absl::Status ActionCache::CheckAction(const blob::Digest& action) {
   if (absl::IsNotFound(bytes.status())) return Missing(action, {action});
   if (!bytes.ok()) return bytes.status();
   reapi::Action message;
-  if (!message.ParseFromString(*bytes)) {
+  if (!ParseWithinBulk(*bytes, &message).ok()) {
     return absl::InvalidArgumentError(absl::StrCat("blob ", action.ToString(), " is no action"));
   }
   if (message.do_not_cache()) {

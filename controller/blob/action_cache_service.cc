@@ -1,13 +1,15 @@
 #include "controller/blob/action_cache_service.h"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "common/blob/digest_proto.h"
 #include "common/blob/instance_name.h"
 #include "controller/blob/digest_function.h"
+#include "controller/blob/message_bulk.h"
 #include "controller/blob/run_on_disk.h"
 
 namespace rally::cas {
@@ -53,10 +55,11 @@ void InlineWhatWasAsked(const reapi::GetActionResultRequest& request, DiskStore*
   if (request.inline_stderr() && result->has_stderr_digest()) {
     inliner.Inline(result->stderr_digest(), result->mutable_stderr_raw());
   }
-  const auto& wanted = request.inline_output_files();
+  const absl::flat_hash_set<absl::string_view> wanted(request.inline_output_files().begin(),
+                                                      request.inline_output_files().end());
   if (wanted.empty()) return;
   for (reapi::OutputFile& file : *result->mutable_output_files()) {
-    if (std::find(wanted.begin(), wanted.end(), file.path()) != wanted.end()) {
+    if (wanted.contains(file.path())) {
       inliner.Inline(file.digest(), file.mutable_contents());
     }
   }
@@ -64,35 +67,39 @@ void InlineWhatWasAsked(const reapi::GetActionResultRequest& request, DiskStore*
 
 }  // namespace
 
-grpc::ServerUnaryReactor* ActionCacheService::GetActionResult(
-    grpc::CallbackServerContext* context, const reapi::GetActionResultRequest* request,
-    reapi::ActionResult* response) {
-  return RunOnDisk(threads_, context, [this, request, response]() -> absl::Status {
-    auto action = CheckCall(*request, DigestFunctionField::kGetActionResult);
+grpc::ServerUnaryReactor* ActionCacheService::GetActionResult(grpc::CallbackServerContext* context,
+                                                              const grpc::ByteBuffer* request_bytes,
+                                                              grpc::ByteBuffer* response) {
+  return RunOnDisk(threads_, context, [this, request_bytes, response]() -> absl::Status {
+    reapi::GetActionResultRequest request;
+    absl::Status valid = ParseWithinBulk(*request_bytes, &request);
+    if (!valid.ok()) return valid;
+    auto action = CheckCall(request, DigestFunctionField::kGetActionResult);
     if (!action.ok()) return action.status();
-    absl::StatusOr<reapi::ActionResult> result = cache_->Get(request->instance_name(), *action);
+    absl::StatusOr<reapi::ActionResult> result = cache_->Get(request.instance_name(), *action);
     if (!result.ok()) return result.status();
-    *response = *std::move(result);
-    InlineWhatWasAsked(*request, blobs_, response);
-    return absl::OkStatus();
+    InlineWhatWasAsked(request, blobs_, &*result);
+    return Serialize(*result, response);
   });
 }
 
 grpc::ServerUnaryReactor* ActionCacheService::UpdateActionResult(
-    grpc::CallbackServerContext* context, const reapi::UpdateActionResultRequest* request,
-    reapi::ActionResult* response) {
-  return RunOnDisk(threads_, context, [this, request, response]() -> absl::Status {
-    auto action = CheckCall(*request, DigestFunctionField::kUpdateActionResult);
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request_bytes,
+    grpc::ByteBuffer* response) {
+  return RunOnDisk(threads_, context, [this, request_bytes, response]() -> absl::Status {
+    reapi::UpdateActionResultRequest request;
+    absl::Status valid = ParseWithinBulk(*request_bytes, &request);
+    if (!valid.ok()) return valid;
+    auto action = CheckCall(request, DigestFunctionField::kUpdateActionResult);
     if (!action.ok()) return action.status();
-    if (cas::ActionCache::IsForStepResults(request->instance_name())) {
+    if (cas::ActionCache::IsForStepResults(request.instance_name())) {
       return absl::PermissionDeniedError(
-          absl::StrCat("instance '", request->instance_name(),
+          absl::StrCat("instance '", request.instance_name(),
                        "' is kept for the results of steps, which clients can't write; use "
                        "another instance name"));
     }
-    absl::Status status = cache_->Put(request->instance_name(), *action, request->action_result());
-    if (status.ok()) *response = request->action_result();
-    return status;
+    absl::Status status = cache_->Put(request.instance_name(), *action, request.action_result());
+    return status.ok() ? Serialize(request.action_result(), response) : status;
   });
 }
 

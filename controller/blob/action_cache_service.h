@@ -11,12 +11,17 @@
 
 namespace rally::cas {
 
+// gRPC gives both as bytes, which are looked at before they are parsed.
+using ActionCacheMethods =
+    build::bazel::remote::execution::v2::ActionCache::WithRawCallbackMethod_GetActionResult<
+        build::bazel::remote::execution::v2::ActionCache::WithRawCallbackMethod_UpdateActionResult<
+            build::bazel::remote::execution::v2::ActionCache::Service>>;
+
 // The Remote Execution API's ActionCache: clients read every instance's results, and write those of
 // all instances but the one that is kept for the results of steps.
 // Ownership: cache and threads must outlive it, and it the server. Threads: as gRPC calls it; disk
 // work happens on `threads`, and when these have too much of it calls end as UNAVAILABLE.
-class ActionCacheService
-    : public build::bazel::remote::execution::v2::ActionCache::CallbackService {
+class ActionCacheService : public ActionCacheMethods {
  public:
   // Of stdout, stderr and files together, when a client asks to have them within the result.
   static constexpr int64_t kMaxInlineBytes = 512 * 1024;
@@ -24,14 +29,12 @@ class ActionCacheService
   ActionCacheService(cas::ActionCache* cache, DiskStore* blobs, controller::WorkerPool* threads)
       : cache_(cache), blobs_(blobs), threads_(threads) {}
 
-  grpc::ServerUnaryReactor* GetActionResult(
-      grpc::CallbackServerContext* context,
-      const build::bazel::remote::execution::v2::GetActionResultRequest* request,
-      build::bazel::remote::execution::v2::ActionResult* response) override;
-  grpc::ServerUnaryReactor* UpdateActionResult(
-      grpc::CallbackServerContext* context,
-      const build::bazel::remote::execution::v2::UpdateActionResultRequest* request,
-      build::bazel::remote::execution::v2::ActionResult* response) override;
+  grpc::ServerUnaryReactor* GetActionResult(grpc::CallbackServerContext* context,
+                                            const grpc::ByteBuffer* request,
+                                            grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* UpdateActionResult(grpc::CallbackServerContext* context,
+                                               const grpc::ByteBuffer* request,
+                                               grpc::ByteBuffer* response) override;
 
  private:
   cas::ActionCache* const cache_;

@@ -14,6 +14,7 @@
 #include "common/blob/received_bytes.h"
 #include "common/rpc/status.h"
 #include "controller/blob/digest_function.h"
+#include "controller/blob/message_bulk.h"
 #include "controller/blob/run_on_disk.h"
 #include "controller/blob/tree_stream.h"
 #include "controller/blob/zstd_codec.h"
@@ -34,6 +35,10 @@ void SetStatus(const absl::Status& status, google::rpc::Status* proto) {
 
 // Of `count` blobs. Sizes are claims of the client; a negative or huge one must not wrap the sum.
 absl::Status CheckBatch(int count, const std::function<int64_t(int)>& size_of) {
+  if (count > CasService::kMaxBatchBlobs) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the batch has more than ", CasService::kMaxBatchBlobs, " blobs; use smaller batches"));
+  }
   int64_t sum = 0;
   for (int i = 0; i < count; ++i) {
     const int64_t size = size_of(i);
@@ -147,21 +152,24 @@ absl::Status CheckCall(const google::protobuf::Message& request, absl::string_vi
 
 }  // namespace
 
-grpc::ServerUnaryReactor* CasService::FindMissingBlobs(
-    grpc::CallbackServerContext* context, const reapi::FindMissingBlobsRequest* request,
-    reapi::FindMissingBlobsResponse* response) {
-  return RunOnDisk(threads_, context, [this, request, response]() -> absl::Status {
-    absl::Status valid =
-        CheckCall(*request, request->instance_name(), DigestFunctionField::kFindMissingBlobs);
+grpc::ServerUnaryReactor* CasService::FindMissingBlobs(grpc::CallbackServerContext* context,
+                                                       const grpc::ByteBuffer* request_bytes,
+                                                       grpc::ByteBuffer* response_bytes) {
+  return RunOnDisk(threads_, context, [this, request_bytes, response_bytes]() -> absl::Status {
+    reapi::FindMissingBlobsRequest request;
+    absl::Status valid = ParseWithinBulk(*request_bytes, &request);
     if (!valid.ok()) return valid;
-    for (const reapi::Digest& digest : request->blob_digests()) {
+    valid = CheckCall(request, request.instance_name(), DigestFunctionField::kFindMissingBlobs);
+    if (!valid.ok()) return valid;
+    reapi::FindMissingBlobsResponse response;
+    for (const reapi::Digest& digest : request.blob_digests()) {
       valid = blob::ValidateDigest(digest.hash(), digest.size_bytes());
       if (!valid.ok()) return valid;
       if (!store_->Contains(BlobKey::Of(digest.hash(), digest.size_bytes()))) {
-        *response->add_missing_blob_digests() = digest;
+        *response.add_missing_blob_digests() = digest;
       }
     }
-    return absl::OkStatus();
+    return Serialize(response, response_bytes);
   });
 }
 
@@ -172,10 +180,11 @@ grpc::ServerUnaryReactor* CasService::BatchUpdateBlobs(grpc::CallbackServerConte
     google::protobuf::Arena arena;
     auto& request = *google::protobuf::Arena::CreateMessage<reapi::BatchUpdateBlobsRequest>(&arena);
     grpc::ByteBuffer bytes = *request_bytes;
+    absl::Status valid = CheckBulk(bytes, request);
+    if (!valid.ok()) return valid;
     blob::ReceivedBatch batch;
-    absl::Status valid =
-        batch.Parse(&bytes, reapi::BatchUpdateBlobsRequest::kRequestsFieldNumber,
-                    reapi::BatchUpdateBlobsRequest::Request::kDataFieldNumber, &request);
+    valid = batch.Parse(&bytes, reapi::BatchUpdateBlobsRequest::kRequestsFieldNumber,
+                        reapi::BatchUpdateBlobsRequest::Request::kDataFieldNumber, &request);
     if (!valid.ok()) return valid;
     valid = CheckCall(request, request.instance_name(), DigestFunctionField::kBatchUpdateBlobs);
     if (!valid.ok()) return valid;
@@ -190,9 +199,7 @@ grpc::ServerUnaryReactor* CasService::BatchUpdateBlobs(grpc::CallbackServerConte
       *answer->mutable_digest() = request.requests(i).digest();
       SetStatus(Store(*store_, request.requests(i), batch.Data(i)), answer->mutable_status());
     }
-    bool own_buffer;
-    return rpc::FromGrpc(grpc::SerializationTraits<reapi::BatchUpdateBlobsResponse>::Serialize(
-        response, response_bytes, &own_buffer));
+    return Serialize(response, response_bytes);
   });
 }
 
@@ -201,14 +208,9 @@ grpc::ServerUnaryReactor* CasService::BatchReadBlobs(grpc::CallbackServerContext
                                                      grpc::ByteBuffer* response) {
   return RunOnDisk(threads_, context, [this, request_bytes, response]() -> absl::Status {
     reapi::BatchReadBlobsRequest request;
-    grpc::ByteBuffer bytes = *request_bytes;
-    const grpc::Status parsed =
-        grpc::SerializationTraits<reapi::BatchReadBlobsRequest>::Deserialize(&bytes, &request);
-    if (!parsed.ok()) {
-      return absl::InvalidArgumentError("the request is no BatchReadBlobsRequest message");
-    }
-    absl::Status valid =
-        CheckCall(request, request.instance_name(), DigestFunctionField::kBatchReadBlobs);
+    absl::Status valid = ParseWithinBulk(*request_bytes, &request);
+    if (!valid.ok()) return valid;
+    valid = CheckCall(request, request.instance_name(), DigestFunctionField::kBatchReadBlobs);
     if (!valid.ok()) return valid;
     absl::Status fits =
         CheckBatch(request.digests_size(), [&](int i) { return request.digests(i).size_bytes(); });

@@ -15,7 +15,7 @@ namespace rally::cas {
 
 // Which of the methods gRPC gives as messages, and which as bytes.
 using ContentAddressableStorage = build::bazel::remote::execution::v2::ContentAddressableStorage;
-using CasServiceMethods = ContentAddressableStorage::WithCallbackMethod_FindMissingBlobs<
+using CasServiceMethods = ContentAddressableStorage::WithRawCallbackMethod_FindMissingBlobs<
     ContentAddressableStorage::WithRawCallbackMethod_BatchUpdateBlobs<
         ContentAddressableStorage::WithRawCallbackMethod_BatchReadBlobs<
             ContentAddressableStorage::WithCallbackMethod_GetTree<
@@ -27,20 +27,22 @@ using CasServiceMethods = ContentAddressableStorage::WithCallbackMethod_FindMiss
 // `threads`, and when these have too much of it calls end as UNAVAILABLE.
 //
 // Messages with blobs in them come from gRPC and go to it as bytes: protobuf would copy the blobs.
+// Other large requests come so too, to be looked at before they are parsed.
 class CasService : public CasServiceMethods {
  public:
   // What a batch's blobs may have together. A server that registers this service has to accept
   // messages of kMaxMessageBytes, since the digests come on top.
   static constexpr int64_t kMaxBatchBytes = 4 * 1024 * 1024 - 64 * 1024;
+  // Each has an answer of its own. More digests alone take more bytes than a batch should.
+  static constexpr int kMaxBatchBlobs = 64 * 1024;
   static constexpr int kMaxMessageBytes = 16 * 1024 * 1024;
 
   CasService(DiskStore* store, controller::WorkerPool* threads, const IdleLimits& idle)
       : store_(store), threads_(threads), trees_(kMaxTrees), idle_watch_(idle, {&trees_}) {}
 
-  grpc::ServerUnaryReactor* FindMissingBlobs(
-      grpc::CallbackServerContext* context,
-      const build::bazel::remote::execution::v2::FindMissingBlobsRequest* request,
-      build::bazel::remote::execution::v2::FindMissingBlobsResponse* response) override;
+  grpc::ServerUnaryReactor* FindMissingBlobs(grpc::CallbackServerContext* context,
+                                             const grpc::ByteBuffer* request,
+                                             grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* BatchUpdateBlobs(grpc::CallbackServerContext* context,
                                              const grpc::ByteBuffer* request,
                                              grpc::ByteBuffer* response) override;

@@ -11,6 +11,7 @@
 #include "common/blob/directory_reader.h"
 #include "common/blob/tree.h"
 #include "controller/blob/local_blob_store.h"
+#include "controller/blob/message_bulk.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/unknown_field_set.h"
 #include "google/protobuf/wire_format_lite.h"
@@ -99,8 +100,9 @@ absl::Status AddTree(DiskStore& blobs, const reapi::Digest& proto, References* r
   }
   if (!bytes.ok()) return bytes.status();
   reapi::Tree tree;
-  if (!tree.ParseFromString(*bytes)) {
-    return absl::InvalidArgumentError(absl::StrCat("blob ", digest->ToString(), " is no tree"));
+  if (absl::Status status = ParseWithinBulk(*bytes, &tree); !status.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("blob ", digest->ToString(), " is no tree: ", status.message()));
   }
   if (absl::Status status = CheckChildren(tree, *bytes); !status.ok()) {
     return absl::InvalidArgumentError(

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/rpc/status.h"
+#include "grpcpp/impl/codegen/proto_utils.h"
 
 namespace rally::cas {
 
@@ -17,6 +18,12 @@ grpc::ServerUnaryReactor* RunOnDisk(controller::WorkerPool* threads,
                                  "the blob service has too much to do; try again"));
   }
   return reactor;
+}
+
+absl::Status Serialize(const google::protobuf::Message& response, grpc::ByteBuffer* bytes) {
+  bool own_buffer;
+  return rpc::FromGrpc(grpc::SerializationTraits<google::protobuf::Message>::Serialize(
+      response, bytes, &own_buffer));
 }
 
 }  // namespace rally::cas

@@ -5,7 +5,9 @@
 
 #include "absl/status/status.h"
 #include "controller/worker_pool.h"
+#include "google/protobuf/message.h"
 #include "grpcpp/server_context.h"
+#include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
 
 namespace rally::cas {
@@ -15,6 +17,9 @@ namespace rally::cas {
 grpc::ServerUnaryReactor* RunOnDisk(controller::WorkerPool* threads,
                                     grpc::CallbackServerContext* context,
                                     std::function<absl::Status()> work);
+
+// The answer of a call whose messages are bytes for gRPC.
+absl::Status Serialize(const google::protobuf::Message& response, grpc::ByteBuffer* bytes);
 
 }  // namespace rally::cas
 

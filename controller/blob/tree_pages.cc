@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/blob/digest_proto.h"
+#include "controller/blob/message_bulk.h"
 
 namespace rally::cas {
 namespace {
@@ -98,7 +99,7 @@ absl::Status TreePages::Load(const blob::Digest& digest, Directory* directory) {
   }
   absl::StatusOr<std::string> bytes = store_->ReadAll(digest);
   if (!bytes.ok()) return bytes.status();
-  if (directory->ParseFromString(*bytes)) return absl::OkStatus();
+  if (ParseWithinBulk(*bytes, directory).ok()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("blob ", digest.ToString(), " is no directory"));
 }
 

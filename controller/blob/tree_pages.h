@@ -25,7 +25,8 @@ class TreePages {
   struct Limits {
     // Of one page, so that it fits a message everywhere. A directory above is a page of its own.
     int64_t page_bytes = 2 * 1024 * 1024;
-    int64_t directory_bytes = 64 * 1024 * 1024;
+    // Of one, as clients that take larger messages than this are rare.
+    int64_t directory_bytes = 16 * 1024 * 1024;
     size_t directories = 500'000;
   };
 

@@ -280,5 +280,22 @@ TEST_F(CasApiTest, BatchReadCompressesWhereThatIsAcceptedAndPays) {
   EXPECT_EQ(answer.responses(2).data(), "tiny");
 }
 
+TEST_F(CasApiTest, MoreThanABatchOfBlobsIsRefusedAsAWhole) {
+  // By the bytes of their messages alone these would fit.
+  reapi::BatchUpdateBlobsRequest update;
+  reapi::BatchReadBlobsRequest read;
+  for (int i = 0; i <= cas::CasService::kMaxBatchBlobs; ++i) {
+    *update.add_requests()->mutable_digest() = ToProto(blob::EmptyBlobDigest());
+    *read.add_digests() = ToProto(blob::EmptyBlobDigest());
+  }
+  reapi::BatchUpdateBlobsResponse updated;
+  reapi::BatchReadBlobsResponse loaded;
+  Context first, second;
+  EXPECT_EQ(cas_->BatchUpdateBlobs(&first, update, &updated).error_code(),
+            StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(cas_->BatchReadBlobs(&second, read, &loaded).error_code(),
+            StatusCode::INVALID_ARGUMENT);
+}
+
 }  // namespace
 }  // namespace rally::testing
