@@ -111,6 +111,8 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   absl::optional<Failure> ImportImage(const std::string& image);
   Left Supervise();
   absl::StatusOr<runtime::ContainerExit> AwaitExit();
+  // Whether the step's command was never executed; then the result says why.
+  bool NoteFailedStart(v1::Result* result);
   int64_t FinishLog();
   void Capture(const runtime::ContainerExit& exit, v1::Result* result);
   // Which blobs of the input tree are the reason, when it is that they are lost.

@@ -11,6 +11,7 @@
 #include "agent/attempt.h"
 #include "agent/attempt_name.h"
 #include "agent/failure.h"
+#include "agent/start_report.h"
 #include "common/pipeline/image_reference.h"
 #include "glog/logging.h"
 
@@ -112,7 +113,8 @@ absl::optional<Attempt::Failure> Attempt::OpenLog(absl::optional<int64_t> send_f
     absl::MutexLock lock(&mutex_);
     log_ = shared;
     // A log that can't be read, or never began, has nothing to wait for.
-    if (shared == nullptr || record_.result().never_started()) log_durable_ = true;
+    const bool never_began = record_.result().never_started() && record_.result().log_end() == 0;
+    if (shared == nullptr || never_began) log_durable_ = true;
     if (log_durable_) shared = nullptr;
   }
   if (!log.ok()) return Failure(log.status(), "opening the log", true);
@@ -139,6 +141,9 @@ absl::optional<Attempt::Failure> Attempt::MakeContainer(const runtime::Image& im
   spec.work_dir = prepare.spec().work_dir();
   spec.workspace_source = *std::move(mount_point);
   spec.init_path = tools_.data->init();
+  spec.start_report_path = tools_.data->start_report(name_);
+  const auto secret = MakeStartReport(spec.start_report_path);
+  if (!secret.ok()) return Failure(secret.status(), "making the file for its init's report", true);
   spec.stdout_path = tools_.data->stdout_fifo(name_);
   spec.stderr_path = tools_.data->stderr_fifo(name_);
   spec.network = tools_.limits.network;
@@ -154,6 +159,7 @@ absl::optional<Attempt::Failure> Attempt::MakeContainer(const runtime::Image& im
   record_.set_image_digest(image.digest);
   record_.set_uid(image.account.uid);
   record_.set_gid(image.account.gid);
+  record_.set_start_secret(*secret);
   *record_.mutable_creating() = SinceBootTime(begin);
   record_.set_container_made(true);
   return absl::nullopt;

@@ -6,6 +6,7 @@
 #include "agent/attempt.h"
 #include "agent/attempt_name.h"
 #include "agent/failure.h"
+#include "agent/start_report.h"
 #include "glog/logging.h"
 #include "google/protobuf/util/time_util.h"
 
@@ -148,6 +149,10 @@ Attempt::Left Attempt::Supervise() {
     result.set_log_end(FinishLog());
     return End(std::move(result));
   }
+  if (ending == 0 && NoteFailedStart(&result)) {
+    result.set_log_end(FinishLog());
+    return End(std::move(result));
+  }
   result.set_exit_code(exit->exit_code);
   result.set_oom_killed(exit->oom_killed);
   LOG(INFO) << LogPrefix(key_) << "its process ended with exit code " << exit->exit_code
@@ -155,6 +160,17 @@ Attempt::Left Attempt::Supervise() {
   result.set_log_end(FinishLog());
   if (ending != v1::END_KIND_CANCELLED && ending != v1::END_KIND_ERRORED) Capture(*exit, &result);
   return End(std::move(result));
+}
+
+bool Attempt::NoteFailedStart(v1::Result* result) {
+  const absl::optional<StartFailure> failure =
+      ReadStartFailure(tools_.data->start_report(name_), record().start_secret());
+  if (!failure.has_value()) return false;
+  result->set_kind(v1::END_KIND_ERRORED);
+  result->set_never_started(true);
+  result->set_may_retry(failure->may_retry);
+  result->set_message(absl::StrCat("starting the step's process: ", failure->message));
+  return true;
 }
 
 int64_t Attempt::FinishLog() {

@@ -44,6 +44,11 @@ absl::Status WriteWhole(int fd, absl::string_view bytes) {
   return absl::OkStatus();
 }
 
+absl::Status RemoveFile(const std::string& path) {
+  if (unlink(path.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
+  return absl::ErrnoToStatus(errno, absl::StrCat("cannot remove ", path));
+}
+
 constexpr int64_t kReserveBytes = 16 << 20;
 // On a small disk, this part of it.
 constexpr int64_t kReserveDivisor = 16;
@@ -64,7 +69,7 @@ absl::StatusOr<std::unique_ptr<DataDirectory>> DataDirectory::Open(const std::st
   }
   // To start on a full disk, and clean up there.
   directory->SpendReserveIfFull();
-  for (const char* folder : {"/bin", "/fifos", "/keeper", "/logs", "/workspaces"}) {
+  for (const char* folder : {"/bin", "/fifos", "/keeper", "/logs", "/starts", "/workspaces"}) {
     if (absl::Status status = MakeDirectory(path + folder); !status.ok()) return status;
   }
   return directory;
@@ -93,9 +98,11 @@ std::vector<std::string> DataDirectory::Spools() const {
 }
 
 absl::Status DataDirectory::RemoveSpool(const std::string& attempt) const {
-  const std::string path = spool(attempt);
-  if (unlink(path.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
-  return absl::ErrnoToStatus(errno, absl::StrCat("cannot remove ", path));
+  return RemoveFile(spool(attempt));
+}
+
+absl::Status DataDirectory::RemoveStartReport(const std::string& attempt) const {
+  return RemoveFile(start_report(attempt));
 }
 
 absl::Status DataDirectory::InstallInit(absl::string_view executable) const {

@@ -31,11 +31,15 @@ class DataDirectory {
   std::string spool(const std::string& attempt) const { return path_ + "/logs/" + attempt; }
   std::string stdout_fifo(const std::string& attempt) const;
   std::string stderr_fifo(const std::string& attempt) const;
+  std::string start_report(const std::string& attempt) const {
+    return path_ + "/starts/" + attempt;
+  }
 
   // The attempts that have a spool file, sorted.
   std::vector<std::string> Spools() const;
-  // Nothing there is OK.
+  // Nothing there is OK, for both.
   absl::Status RemoveSpool(const std::string& attempt) const;
+  absl::Status RemoveStartReport(const std::string& attempt) const;
 
   // Writes the executable that is PID 1 of every step. An older one may be in use by running steps
   // and stays theirs.

@@ -322,6 +322,7 @@ absl::Status Executor::CleanContainer(const std::string& name) {
   Note(logs::AttemptLog::Remove(tools_.keeper, name, tools_.data->stdout_fifo(name),
                                 tools_.data->stderr_fifo(name)),
        &status);
+  Note(tools_.data->RemoveStartReport(name), &status);
   return status;
 }
 

@@ -318,7 +318,8 @@ bool ExecutorRig::IsGone(int step) const {
     if (attempt == name) return false;
   }
   return !host_.Exists(name) && !std::filesystem::exists(data_->spool(name)) &&
-         !std::filesystem::exists(data_->stdout_fifo(name)) && !logs_.Has(name);
+         !std::filesystem::exists(data_->stdout_fifo(name)) &&
+         !std::filesystem::exists(data_->start_report(name)) && !logs_.Has(name);
 }
 
 bool ExecutorRig::AwaitIdle() const {

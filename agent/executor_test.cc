@@ -128,6 +128,44 @@ TEST(ExecutorTest, CancellingWhatRunsSaysSoAndCapturesNothing) {
   rig.Acknowledge(0);
 }
 
+TEST(ExecutorTest, AStepWhoseInitCannotStartItIsErrored) {
+  ExecutorRig rig;
+  runtime::FakeScript script;
+  script.exit_code = 125;
+  script.start_failure = "20 cannot enter the working directory /workspace/x: Not a directory";
+  script.stderr_text = "rally: it cannot\n";
+  rig.host().SetScript(kName, script);
+  rig.Run(0);
+  const v1::Result result = rig.Await(v1::AgentMessage::kResult).result();
+  EXPECT_EQ(result.kind(), v1::END_KIND_ERRORED);
+  EXPECT_EQ(result.message(),
+            "starting the step's process: cannot enter the working directory /workspace/x: Not a "
+            "directory");
+  EXPECT_TRUE(result.never_started());
+  EXPECT_FALSE(result.may_retry());
+  EXPECT_FALSE(result.has_output());
+  EXPECT_EQ(result.log_end(), 17) << "what the init said is in the log";
+  EXPECT_EQ(rig.workspaces().CallCount("Capture"), 0);
+  // And its log isn't taken for durable by the next process.
+  rig.Restart();
+  rig.executor().OnResultAck(rig.Key(0));
+  EXPECT_THAT(rig.executor().Summaries(), SizeIs(1));
+  rig.executor().OnLogDurable(rig.Key(0));
+  EXPECT_TRUE(rig.AwaitGone(0));
+}
+
+TEST(ExecutorTest, AStepThatEndsWith125ByItselfHasFailed) {
+  ExecutorRig rig;
+  runtime::FakeScript script;
+  script.exit_code = 125;
+  rig.host().SetScript(kName, script);
+  rig.Run(0);
+  const v1::Result result = rig.Await(v1::AgentMessage::kResult).result();
+  EXPECT_EQ(result.kind(), v1::END_KIND_EXITED);
+  EXPECT_EQ(result.exit_code(), 125);
+  EXPECT_FALSE(result.never_started());
+}
+
 TEST(ExecutorTest, CancellingEndsTheCaptureToo) {
   ExecutorRig rig;
   rig.workspaces().HoldCaptures();

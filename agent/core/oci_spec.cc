@@ -63,6 +63,10 @@ json Mounts(const OciSpecInput& input) {
   };
   const std::vector<std::string> read_only = {"bind",   "rprivate", "ro",
                                               "nosuid", "nodev",    "noexec"};
+  if (!input.report_source.empty()) {
+    mounts.push_back(Mount(kStartReportInContainer, "bind", input.report_source,
+                           {"bind", "rprivate", "rw", "nosuid", "nodev", "noexec"}));
+  }
   if (!input.hosts_source.empty()) {
     mounts.push_back(Mount("/etc/hosts", "bind", input.hosts_source, read_only));
   }
@@ -223,7 +227,9 @@ absl::StatusOr<std::string> OciSpecJson(const OciSpecInput& input) {
   absl::StatusOr<std::vector<std::string>> environment = StepEnvironment(input);
   if (!environment.ok()) return environment.status();
 
-  std::vector<std::string> args = {kInitInContainer, "--workdir", *work_dir, "--"};
+  std::vector<std::string> args = {kInitInContainer};
+  if (!input.report_source.empty()) args.insert(args.end(), {"--report", kStartReportInContainer});
+  args.insert(args.end(), {"--workdir", *work_dir, "--"});
   args.insert(args.end(), command->begin(), command->end());
   // The own group among them, so that a file that denies it something can't be had past it.
   std::vector<uint32_t> gids = {input.gid};

@@ -13,6 +13,8 @@ namespace rally::core {
 // Where a step finds its init and its workspace.
 inline constexpr char kInitInContainer[] = "/.rally/init";
 inline constexpr char kWorkspaceInContainer[] = "/workspace";
+// And the init the file into which it writes why there is no process of the step.
+inline constexpr char kStartReportInContainer[] = "/.rally/start";
 
 // All that decides what a step's container looks like, with everything from outside (numbers of
 // users, limits of the host, paths) already looked up by the caller.
@@ -39,6 +41,7 @@ struct OciSpecInput {
 
   // On the host.
   std::string init_source;       // The static init.
+  std::string report_source;     // For its report; "" = it has none.
   std::string workspace_source;  // A shared mount point.
   std::string hosts_source;      // For /etc/hosts; "" = the image's own.
   std::string resolv_conf_source;

@@ -72,6 +72,17 @@ TEST(OciSpecTest, TypicalStepIsGolden) {
 
 TEST(OciSpecTest, IsDeterministic) { EXPECT_EQ(*OciSpecJson(Typical()), *OciSpecJson(Typical())); }
 
+TEST(OciSpecTest, AnInitWithAReportIsToldWhereItIs) {
+  OciSpecInput input = Typical();
+  EXPECT_EQ(Spec(input)["process"]["args"][1], "--workdir");
+  input.report_source = "/var/lib/rally/agent/starts/b7-3-1";
+  const json spec = Spec(input);
+  EXPECT_EQ(spec["process"]["args"][1], "--report");
+  EXPECT_EQ(spec["process"]["args"][2], kStartReportInContainer);
+  EXPECT_EQ(spec["process"]["args"][3], "--workdir");
+  EXPECT_EQ(MountAt(spec, kStartReportInContainer)["source"], input.report_source);
+}
+
 TEST(OciSpecTest, HostNetworkHasNoNamespaceAndTheHostsFiles) {
   OciSpecInput input = Typical();
   input.host_network = true;

@@ -1,12 +1,14 @@
-// PID 1 of every step: `rally-init --workdir DIR -- COMMAND [ARG...]`.
+// PID 1 of every step: `rally-init [--report FILE] --workdir DIR -- COMMAND [ARG...]`.
 //
 // It runs inside the step's container, from the host's file, against whatever the image holds, so
 // it is static and uses nothing but system calls. It makes and enters the working directory, starts
 // the command, hands signals on to it, reaps orphans, and ends as the command ends: its code, or
-// 128 + n for signal n; 127 = not found, 126 = found but can't be executed, 125 = the working
-// directory. Why it exists: a container is created before its workspace is mounted, so what OCI
-// does at create (chdir, PATH lookup) must happen at start; and a PID 1 without handlers ignores
-// SIGTERM.
+// 128 + n for signal n; 127 = not found, 126 = found but can't be executed, 125 = there is no
+// process that could be either. A command may end with 125, too: FILE tells the two apart. It holds
+// what only the agent knows, and is emptied just before the command is executed; if it doesn't come
+// to that, why is added (see agent/start_report.h). Why it exists: a container is created before
+// its workspace is mounted, so what OCI does at create (chdir, PATH lookup) must happen at start;
+// and a PID 1 without handlers ignores SIGTERM.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +32,9 @@ constexpr int kCannotExecute = 126;
 constexpr int kNotFound = 127;
 constexpr char kDefaultPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+// Of a path in a message that goes further than the log.
+constexpr int kMaxShownBytes = 200;
+
 __attribute__((format(printf, 1, 2))) void Say(const char* format, ...) {
   char line[2 * PATH_MAX];
   va_list arguments;
@@ -41,6 +46,37 @@ __attribute__((format(printf, 1, 2))) void Say(const char* format, ...) {
   line[length++] = '\n';
   // One write, so that the line stays whole beside the step's own output.
   if (write(STDERR_FILENO, line, length) < 0) return;
+}
+
+// How many bytes of the text are shown: whole characters of UTF-8.
+int ShownBytes(const char* text) {
+  int bytes = static_cast<int>(strnlen(text, kMaxShownBytes + 1));
+  if (bytes <= kMaxShownBytes) return bytes;
+  for (--bytes; bytes > 0 && (text[bytes] & 0xC0) == 0x80;) --bytes;
+  return bytes;
+}
+
+// Says, in the log and in the report, on what the step's process failed before it began.
+int CannotPrepare(const char* report, const char* doing, const char* on, int cause) {
+  char text[kMaxShownBytes + 512];
+  const int shown = ShownBytes(on);
+  const int length = snprintf(text, sizeof(text), "%d %s%.*s%s: %s", cause, doing, shown, on,
+                              on[shown] == '\0' ? "" : "...", strerror(cause));
+  Say("rally: %s", strchr(text, ' ') + 1);
+  if (report == nullptr) return kCannotPrepare;
+  const int fd = open(report, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+  // Without the reason, the report still says that there was no process.
+  if (fd < 0 || write(fd, text, length) < 0) Say("rally: %s: %s", report, strerror(errno));
+  return kCannotPrepare;
+}
+
+// Once it's empty, nobody can say any more that the command was never reached.
+bool EmptyReport(const char* report) {
+  if (report == nullptr) return true;
+  const int fd = open(report, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return false;
+  close(fd);
+  return true;
 }
 
 // mkdir -p, then chdir. Directories that exist are entered as they are, symbolic links included.
@@ -140,13 +176,19 @@ int Supervise(pid_t child, const sigset_t& signals) {
 }
 
 int Usage() {
-  Say("usage: rally-init --workdir DIR -- COMMAND [ARG...]");
+  Say("usage: rally-init [--report FILE] --workdir DIR -- COMMAND [ARG...]");
   return kCannotPrepare;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  const char* report = nullptr;
+  if (argc > 2 && strcmp(argv[1], "--report") == 0) {
+    report = argv[2];
+    argc -= 2;
+    argv += 2;
+  }
   if (argc < 5 || strcmp(argv[1], "--workdir") != 0 || strcmp(argv[3], "--") != 0) return Usage();
   const char* directory = argv[2];
   char** command = argv + 4;
@@ -165,17 +207,16 @@ int main(int argc, char** argv) {
   // As Docker does it: files that a step makes are readable to the next one's user.
   umask(0022);
   if (!EnterDirectory(directory)) {
-    Say("rally: cannot enter the working directory %s: %s", directory, strerror(errno));
-    return kCannotPrepare;
+    return CannotPrepare(report, "cannot enter the working directory ", directory, errno);
   }
   const pid_t child = fork();
   if (child < 0) {
-    Say("rally: cannot start the step: fork: %s", strerror(errno));
-    return kCannotPrepare;
+    return CannotPrepare(report, "cannot make a process for the step", "", errno);
   }
   if (child == 0) {
     setpgid(0, 0);
     sigprocmask(SIG_SETMASK, &original, nullptr);
+    if (!EmptyReport(report)) _exit(CannotPrepare(report, "cannot write to ", report, errno));
     Execute(command);
   }
   setpgid(child, child);  // In both, so that no signal comes too early for the group.

@@ -4,13 +4,17 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -33,7 +37,9 @@ struct Ended {
 // An init that was started and not yet waited for.
 class RunningInit {
  public:
-  RunningInit(const std::string& init, const std::vector<std::string>& arguments) {
+  // `before`, if any, is done by its process, and has to be true.
+  RunningInit(const std::string& init, const std::vector<std::string>& arguments,
+              bool (*before)() = nullptr) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) abort();
     pid_ = fork();
@@ -44,6 +50,7 @@ class RunningInit {
       for (const std::string& argument : arguments)
         argv.push_back(const_cast<char*>(argument.c_str()));
       argv.push_back(nullptr);
+      if (before != nullptr && !before()) _exit(98);
       execv(init.c_str(), argv.data());
       _exit(99);
     }
@@ -83,17 +90,26 @@ class RunningInit {
 class RallyInitTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = absl::StrCat(::testing::TempDir(), "rally_init_XXXXXX");
+    // Not in the tests' own, which nobody else may enter.
+    std::string pattern = "/tmp/rally_init_XXXXXX";
     directory_ = mkdtemp(pattern.data());
     init_ = absl::StrCat(directory_, "/init");
     std::ofstream(init_, std::ios::binary) << EmbeddedInit();
     ASSERT_EQ(chmod(init_.c_str(), 0755), 0);
   }
 
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
   Ended Run(const std::string& work_dir, const std::vector<std::string>& command) {
     std::vector<std::string> arguments = {"--workdir", work_dir, "--"};
     arguments.insert(arguments.end(), command.begin(), command.end());
     return RunningInit(init_, arguments).Wait();
+  }
+
+  static std::string Read(const std::string& path) {
+    std::ostringstream content;
+    content << std::ifstream(path).rdbuf();
+    return content.str();
   }
 
   std::string directory_, init_;
@@ -138,6 +154,69 @@ TEST_F(RallyInitTest, SaysWhyItCannotEnterTheWorkingDirectory) {
   EXPECT_EQ(ended.exit_code, 125);
   EXPECT_THAT(ended.out, HasSubstr("rally: cannot enter the working directory " + file + "/below"));
   EXPECT_THAT(ended.out, HasSubstr("Not a directory"));
+}
+
+TEST_F(RallyInitTest, ReportsWhyThereIsNoProcessOfTheStep) {
+  const std::string file = absl::StrCat(directory_, "/file");
+  std::ofstream(file) << "secret\n";
+  EXPECT_EQ(
+      RunningInit(init_, {"--report", file, "--workdir", file, "--", "true"}).Wait().exit_code,
+      125);
+  EXPECT_EQ(Read(file), absl::StrCat("secret\n", ENOTDIR, " cannot enter the working directory ",
+                                     file, ": Not a directory"));
+}
+
+TEST_F(RallyInitTest, ALongPathIsShownInPart) {
+  const std::string file = absl::StrCat(directory_, "/file");
+  // The 200th byte is within a character.
+  const std::string path =
+      absl::StrCat("/", std::string(198, 'x'), "\u00e4", std::string(5000, 'y'));
+  std::ofstream(file) << "";
+  EXPECT_EQ(
+      RunningInit(init_, {"--report", file, "--workdir", path, "--", "true"}).Wait().exit_code,
+      125);
+  EXPECT_EQ(Read(file), absl::StrCat(ENAMETOOLONG, " cannot enter the working directory /",
+                                     std::string(198, 'x'), "...: File name too long"));
+}
+
+TEST_F(RallyInitTest, ReportsAForkThatFails) {
+  if (getuid() != 0) GTEST_SKIP() << "only root can become somebody who may have no more processes";
+  constexpr uid_t kSomebody = 54321;
+  ASSERT_EQ(chmod(directory_.c_str(), 0755), 0);
+  const std::string file = absl::StrCat(directory_, "/file");
+  std::ofstream(file) << "secret\n";
+  ASSERT_EQ(chmod(file.c_str(), 0622), 0);
+  const Ended ended = RunningInit(init_, {"--report", file, "--workdir", "/", "--", "true"}, [] {
+                        const rlimit one = {1, 1};
+                        return setresuid(kSomebody, kSomebody, kSomebody) == 0 &&
+                               setrlimit(RLIMIT_NPROC, &one) == 0;
+                      }).Wait();
+  EXPECT_EQ(ended.exit_code, 125);
+  EXPECT_THAT(ended.out, HasSubstr("rally: cannot make a process for the step"));
+  EXPECT_THAT(Read(file), HasSubstr(absl::StrCat("secret\n", EAGAIN, " cannot make a process")));
+}
+
+TEST_F(RallyInitTest, TheReportIsEmptyBeforeTheCommandBegins) {
+  const std::string file = absl::StrCat(directory_, "/file");
+  std::ofstream(file) << "secret\n";
+  const Ended ended = RunningInit(init_, {"--report", file, "--workdir", "/", "--", "sh", "-c",
+                                          "wc -c < $0; exit 125", file})
+                          .Wait();
+  EXPECT_EQ(ended.exit_code, 125);
+  EXPECT_EQ(ended.out, "0\n");
+  std::ofstream(file) << "secret\n";
+  EXPECT_EQ(
+      RunningInit(init_, {"--report", file, "--workdir", "/", "--", "./none"}).Wait().exit_code,
+      127);
+  EXPECT_EQ(Read(file), "");
+}
+
+TEST_F(RallyInitTest, WithoutItsReportTheCommandIsNotRun) {
+  const Ended ended = RunningInit(init_, {"--report", absl::StrCat(directory_, "/none"),
+                                          "--workdir", "/", "--", "echo", "ran"})
+                          .Wait();
+  EXPECT_EQ(ended.exit_code, 125);
+  EXPECT_THAT(ended.out, HasSubstr("rally: cannot write to "));
 }
 
 TEST_F(RallyInitTest, NotFoundIs127) {

@@ -66,10 +66,13 @@ struct ContainerSpec {
   std::vector<std::pair<std::string, std::string>> envs;  // Win over the image's.
   std::string work_dir;  // Relative: below /workspace. Created when missing. "" = /workspace.
   std::string
-      workspace_source;     // A MS_SHARED mount point on the host, bound to /workspace as rslave;
-                            // what is mounted there until Start() is what the step sees.
-  std::string init_path;    // On the host: a file holding agent/init's EmbeddedInit(), mode 0755.
-  std::string stdout_path;  // FIFOs, opened for reading by others before Create().
+      workspace_source;   // A MS_SHARED mount point on the host, bound to /workspace as rslave;
+                          // what is mounted there until Start() is what the step sees.
+  std::string init_path;  // On the host: a file holding agent/init's EmbeddedInit(), mode 0755.
+  std::string start_report_path;  // On the host, a file that the step's user may write: the init
+                                  // empties it just before it executes the step's command, else
+                                  // adds why it can't (agent/start_report.h). "": none.
+  std::string stdout_path;        // FIFOs, opened for reading by others before Create().
   std::string stderr_path;
   StepNetwork network = StepNetwork::kNone;
   int64_t memory_bytes = 0;  // 0 = no limit. Swap is never given on top.

@@ -130,6 +130,7 @@ absl::StatusOr<std::string> ContainerdRuntime::SpecJson(const ContainerSpec& spe
   input.additional_gids = spec.image.account.additional_gids;
   input.home = spec.image.account.home;
   input.init_source = spec.init_path;
+  input.report_source = spec.start_report_path;
   input.workspace_source = spec.workspace_source;
   input.nofile_hard_limit = OpenFilesHardLimit();
   input.host_network = spec.network == StepNetwork::kHost;

@@ -238,6 +238,36 @@ TEST_F(ContainerdRuntimeTest, RunsAsTheImagesUser) {
             "image step /home/worker\nCapBnd:\t0000000000000000\nagain\n");
 }
 
+// Whoever the step runs as, its init may write there, and only the init ever finds anything in it.
+TEST_F(ContainerdRuntimeTest, TheStartReportTellsWhetherTheStepWasReached) {
+  const std::string report = machine().scratch.path() + "/start-report";
+  for (const uint32_t uid : {0, 1234}) {
+    ContainerSpec spec = under_test().Shell(absl::StrCat("t-report-", uid), "");
+    chmod(under_test().Workspace(spec.id).c_str(), 0777);
+    spec.image.account.uid = spec.image.account.gid = uid;
+    spec.start_report_path = report;
+    const auto write_secret = [&] {
+      unlink(report.c_str());
+      std::ofstream(report) << "secret\n";
+      ASSERT_EQ(chmod(report.c_str(), 0622), 0);
+    };
+
+    write_secret();
+    spec.args = {"sh", "-c", "echo mine > here; cat /.rally/start /proc/1/fd/[3-9]*; exit 125"};
+    EXPECT_EQ(Run(spec), 125);
+    EXPECT_EQ(under_test().out(spec.id).Read(), "");
+    EXPECT_EQ(ReadFile(report), "");
+
+    write_secret();
+    spec.work_dir = "here";
+    EXPECT_EQ(Run(spec), 125);
+    EXPECT_THAT(under_test().err(spec.id).Read(),
+                HasSubstr("rally: cannot enter the working directory /workspace/here: Not a"));
+    EXPECT_EQ(ReadFile(report),
+              "secret\n20 cannot enter the working directory /workspace/here: Not a directory");
+  }
+}
+
 TEST_F(ContainerdRuntimeTest, CreateThatFailsLeavesNothing) {
   ContainerSpec spec = under_test().Shell("t-broken", "true");
   spec.workspace_source = "/no/such/place";

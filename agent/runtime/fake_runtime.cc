@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <optional>
 #include <utility>
 
@@ -31,6 +32,15 @@ int OpenAndWrite(const std::string& path, const std::string& text) {
     written += n;
   }
   return fd;
+}
+
+// As the init does it.
+void ReportStart(const std::string& path, const std::string& failure) {
+  if (path.empty()) return;
+  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC | (failure.empty() ? O_TRUNC : O_APPEND));
+  if (fd < 0) return;
+  if (write(fd, failure.data(), failure.size()) < 0) abort();
+  close(fd);
 }
 
 }  // namespace
@@ -233,6 +243,7 @@ absl::StatusOr<int> FakeRuntime::Start(const std::string& id) {
     spec = host_.specs_[id];
     script = host_.ScriptOf(id);
   }
+  ReportStart(spec.start_report_path, script.start_failure);
   const std::vector<int> fds = {OpenAndWrite(spec.stdout_path, script.stdout_text),
                                 OpenAndWrite(spec.stderr_path, script.stderr_text)};
   absl::MutexLock lock(&host_.mutex_);

@@ -21,6 +21,8 @@ struct FakeScript {
   bool runs_until_ended = false;         // Else it ends at once: by exit_code, oom_killed.
   int exit_code = 0;
   bool oom_killed = false;
+  // What its init adds to the start report: its command isn't executed.
+  std::string start_failure;
   std::map<int, int> exit_on_signal;  // Signal -> exit code; others end it with 128 + signal.
 };
 
