@@ -5,9 +5,10 @@ nothing left behind."""
 import os
 import subprocess
 import sys
+import time
 import unittest
 
-from cluster import Cluster, free_port
+from cluster import Cluster, eventually, free_port
 
 
 def step(image="IMAGE", args='["true"]'):
@@ -65,6 +66,62 @@ class BadInputTest(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn("125", output)
         self.assertIn("UTF-8", output)
+
+    def test_a_file_that_is_too_large_for_a_workspace(self):
+        begin = time.monotonic()
+        status, output = self.submit(step(args='["truncate", "-s", "2000G", "big"]') + 'timeout = "20s"\n')
+        self.assertLess(time.monotonic() - begin, 60)
+        self.assertEqual(status, 1)
+        self.assertIn("exit code 125", output)
+        self.assertIn("'big' has 2147483648000 bytes (2.0 TiB), more than the 64.0 GiB", output)
+
+    def test_cancelling_what_is_captured(self):
+        # As much as may be, and minutes of hashing.
+        build = self.cluster.submit_detached(
+            step(args="""["sh", "-c", "for i in $(seq 16); do truncate -s 64G $i; done"]"""))
+        eventually(lambda: self.hashes(), what="the capture")
+        begin = time.monotonic()
+        self.cluster.rallyctl("cancel", build)
+        ended = self.cluster.wait(build)
+        self.assertLess(time.monotonic() - begin, 10)
+        self.assertEqual(ended["status"], "BUILD_STATUS_CANCELLED")
+        eventually(lambda: not self.hashes(), what="the end of hashing")
+
+    def hashes(self):
+        """Whether the agent has a file of 64 GiB open."""
+        found = []
+        for pid in self.cluster.hosts[0].processes():
+            try:
+                for fd in os.listdir(f"/proc/{pid}/fd"):
+                    found.append(os.stat(f"/proc/{pid}/fd/{fd}").st_size == 64 << 30)
+            except OSError:
+                continue
+        return any(found)
+
+    def test_a_working_directory_that_is_a_file(self):
+        pipeline = (step(args='["touch", "file"]') +
+                    '[[step]]\nid = "t"\nimage = "IMAGE"\nargs = ["true"]\nworkDir = "file"\n')
+        build = self.cluster.submit_detached(pipeline)
+        self.cluster.wait(build)
+        failed = {s["id"]: s for s in self.cluster.get(build)["steps"]}["t"]
+        self.assertEqual(failed["status"], "STEP_STATUS_ERRORED")
+        self.assertEqual(failed["exit_code"], 125)
+        self.assertEqual(failed["message"], "starting the step's process: cannot enter the working "
+                         "directory /workspace/file: Not a directory")
+        self.assertIn("rally: cannot enter the working directory", self.cluster.log(build, "t"))
+
+    def test_a_working_directory_beyond_what_a_path_may_have(self):
+        status, output = self.submit(step() + f'workDir = "{"x" * 200 + "/" + "y" * 5000}"\n')
+        self.assertEqual(status, 1)
+        self.assertIn("exit code 125", output)
+        self.assertIn("...: File name too long", output)
+
+    def test_a_process_that_ends_with_125_by_itself(self):
+        build = self.cluster.submit_detached(
+            step(args="""["sh", "-c", "echo '20 I did not start' > /.rally/start; exit 125"]"""))
+        self.cluster.wait(build)
+        failed = self.cluster.get(build)["steps"][0]
+        self.assertEqual((failed["status"], failed["exit_code"]), ("STEP_STATUS_FAILED", 125))
 
     def test_a_controller_that_is_not_there(self):
         folder = self.cluster.pipeline(step())
