@@ -113,7 +113,7 @@ void ScriptedAgent::Heartbeat(int64_t seq, bool accepts_work, const Activities& 
   Send(message);
 }
 
-v1::ControllerMessage ScriptedAgent::Next() {
+bool ScriptedAgent::Hears() {
   absl::MutexLock lock(&mutex_);
   mutex_.AwaitWithTimeout(
       absl::Condition(
@@ -126,7 +126,13 @@ v1::ControllerMessage ScriptedAgent::Next() {
           },
           this),
       kPatience);
-  if (heard_.empty()) {
+  return !heard_.empty();
+}
+
+v1::ControllerMessage ScriptedAgent::Next() {
+  const bool hears = Hears();
+  absl::MutexLock lock(&mutex_);
+  if (!hears) {
     ADD_FAILURE() << "agent " << name_ << " hears nothing" << (ended_ ? " any more" : "");
     return {};
   }

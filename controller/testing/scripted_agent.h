@@ -38,6 +38,8 @@ class ScriptedAgent {
   using Activities = std::vector<std::pair<v1::AttemptKey, std::string>>;
   void Heartbeat(int64_t seq, bool accepts_work = true, const Activities& activities = {});
 
+  // Waits for such a message, or for the session's end; false when there is none to come.
+  bool Hears();
   // The next message that isn't an answer to a heartbeat; fails the test when none comes.
   v1::ControllerMessage Next();
   // Waits for a Prepare, answers it, and goes on until the step runs.
