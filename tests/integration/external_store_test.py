@@ -135,6 +135,71 @@ args = ["sh", "-ec", "wc -c <out/both >size; cat aside; chmod 600 out/both"]
     def test_buildstreams_server_through_the_controller(self):
         self.build_on_both_and_fetch(buildstream_store, "", agents_know_it=False)
 
+    def lose_a_blob(self, make_store, and_its_agent):
+        """Builds up to the step that needs a blob, which goes then; returns the build's end."""
+        with contextlib.ExitStack() as stack:
+            store = make_store()
+            stack.callback(store.close)
+            ledger = Ledger()
+            stack.callback(ledger.close)
+            flags = ["--blob-endpoint", store.url]
+            cluster = stack.enter_context(Cluster(
+                agents=2, slots=2, agent_flags=["--network", "host"] + flags,
+                controller_flags=flags + ["--suspect-after", "6s", "--lost-after", "12s"]))
+            cluster.only("agent-2")
+            build = cluster.submit_detached(f"""
+[[step]]
+id = "start"
+image = "IMAGE"
+args = ["sh", "-ec", '''{ledger.say("gate start")}''']
+[[step]]
+id = "hold"
+image = "IMAGE"
+whenAll = ["-"]
+args = ["sh", "-ec", '''{ledger.say("gate hold")}''']
+[[step]]
+id = "make"
+image = "IMAGE"
+whenAll = ["start"]
+args = ["sh", "-ec", "echo made by make >file"]
+[[step]]
+id = "use"
+image = "IMAGE"
+whenAll = ["make", "hold"]
+args = ["cat", "file"]
+""")
+            ledger.wait_for("gate start")
+            ledger.wait_for("gate hold")
+            cluster.only("agent-1")
+            ledger.open("start")
+            eventually(lambda: cluster.steps(build)["make"]["status"] == "STEP_STATUS_SUCCEEDED",
+                       60, "the end of make")
+            self.assertEqual(cluster.steps(build)["make"]["agent"], "agent-1")
+            cluster.only("agent-2")
+            gone = [f for f in store.files() if read(f) == "made by make\n"]
+            self.assertEqual(len(gone), 1)
+            os.remove(gone[0])
+            if and_its_agent:
+                cluster.hosts[0].agent.kill()
+            ledger.open("hold")
+            ended = cluster.wait(build)
+            self.assertEqual(ended["status"], "BUILD_STATUS_SUCCEEDED", ended)
+            self.assertEqual(cluster.log(build, "use"), "made by make\n")
+            return ended, {s["id"]: s for s in ended["steps"]}
+
+    def test_an_agent_sends_again_what_our_store_lost(self):
+        _, steps = self.lose_a_blob(our_store, and_its_agent=False)
+        self.assertIn("agent agent-1 sent them again", " ".join(steps["use"]["warnings"]))
+
+    def test_an_agent_sends_again_what_buildstreams_server_lost(self):
+        _, steps = self.lose_a_blob(buildstream_store, and_its_agent=False)
+        self.assertIn("agent agent-1 sent them again", " ".join(steps["use"]["warnings"]))
+
+    def test_what_nobody_has_is_made_again(self):
+        ended, steps = self.lose_a_blob(buildstream_store, and_its_agent=True)
+        self.assertIn("step make runs again", " ".join(ended["warnings"]))
+        self.assertEqual(steps["make"]["agent"], "agent-2")
+
     def test_a_store_that_is_away_for_a_while(self):
         """Running steps go on, and their results wait; submissions are told who is away."""
         with contextlib.ExitStack() as stack:
