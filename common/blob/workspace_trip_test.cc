@@ -1,24 +1,18 @@
 // Capture, upload and materialise together: a directory goes through a store and comes out equal.
-#include <fcntl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "common/blob/capture_directory.h"
 #include "common/blob/directory_reader.h"
 #include "common/blob/materialise.h"
 #include "common/blob/memory_blob_store.h"
+#include "common/blob/workspace_trip_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -29,79 +23,6 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-constexpr int64_t kNanos = 1'600'000'000'123'456'789;
-// So that a test need not wait until its files are old enough.
-const absl::Duration kTrustAllTimes = -absl::Hours(1);
-
-class WorkspaceTripTest : public ::testing::Test {
- protected:
-  WorkspaceTripTest() {
-    std::string pattern = absl::StrCat(::testing::TempDir(), "/trip_XXXXXX");
-    scratch_ = mkdtemp(pattern.data());
-    source_ = scratch_ / "source";
-    fs::create_directory(source_);
-    scratch_fd_ = open(scratch_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  }
-  ~WorkspaceTripTest() override {
-    close(scratch_fd_);
-    fs::remove_all(scratch_);
-  }
-
-  void Write(const fs::path& path, const std::string& content, mode_t mode = 0644,
-             int64_t nanos = kNanos) {
-    std::ofstream(path, std::ios::binary) << content;
-    ASSERT_EQ(chmod(path.c_str(), mode), 0);
-    SetTime(path, nanos);
-  }
-
-  static void SetTime(const fs::path& path, int64_t nanos) {
-    const timespec times[2] = {{0, UTIME_NOW}, {nanos / 1'000'000'000, nanos % 1'000'000'000}};
-    ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW), 0);
-  }
-
-  static std::string ReadFile(const fs::path& path) {
-    std::ifstream in(path, std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(in), {});
-  }
-
-  // Everything that a tree keeps of a directory, as a line a path.
-  static std::map<std::string, std::string> Describe(const fs::path& root) {
-    std::map<std::string, std::string> lines;
-    const auto add = [&](const fs::path& path) {
-      struct stat st;
-      ASSERT_EQ(lstat(path.c_str(), &st), 0);
-      const std::string name = path == root ? "." : path.lexically_relative(root).string();
-      if (S_ISLNK(st.st_mode)) {
-        lines[name] = absl::StrCat("link ", fs::read_symlink(path).string());
-        return;
-      }
-      lines[name] = absl::StrFormat("%s %o %d.%09d %s", S_ISDIR(st.st_mode) ? "dir" : "file",
-                                    st.st_mode & 07777, st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
-                                    S_ISDIR(st.st_mode) ? "" : ReadFile(path));
-    };
-    add(root);
-    for (const auto& entry : fs::recursive_directory_iterator(root)) add(entry.path());
-    return lines;
-  }
-
-  CapturedTree MustCapture(const CaptureOptions& options = {}) {
-    absl::StatusOr<CapturedTree> tree = CaptureDirectory(source_.string(), options);
-    EXPECT_EQ(tree.status(), absl::OkStatus());
-    return *std::move(tree);
-  }
-
-  absl::StatusOr<MaterialiseStats> MaterialiseAs(const std::string& name, const Digest& root,
-                                                 FileSource* local = nullptr) {
-    return Materialise(root, reader_, store_, local, scratch_fd_, name);
-  }
-
-  fs::path scratch_;
-  fs::path source_;
-  int scratch_fd_;
-  MemoryBlobStore store_;
-  CachingDirectoryReader reader_{&store_};
-};
 
 TEST_F(WorkspaceTripTest, ComesOutAsItWentIn) {
   fs::create_directories(source_ / "a/b/empty");
@@ -249,158 +170,6 @@ TEST_F(WorkspaceTripTest, FileThatChangedAfterCaptureFailsTheUploadByItsPath) {
   EXPECT_EQ(uploaded.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(uploaded.status().message(), HasSubstr("'f'"));
   EXPECT_EQ(store_.blob_count(), 0);
-}
-
-TEST_F(WorkspaceTripTest, StatCacheSparesReading) {
-  CaptureOptions options;
-  options.stat_cache_file = (scratch_ / "cache/dir/stat").string();
-  options.racy_window = kTrustAllTimes;
-  Write(source_ / "a", "1");
-  Write(source_ / "b", "2");
-  const CapturedTree first = MustCapture(options);
-  EXPECT_EQ(first.hashed_files, 2);
-  const CapturedTree second = MustCapture(options);
-  EXPECT_EQ(second.hashed_files, 0);
-  EXPECT_EQ(second.root, first.root);
-  ASSERT_EQ(UploadTree(store_, second).status(), absl::OkStatus());
-
-  // Same size, same mtime, same inode: the ctime tells.
-  const auto change_time = [&] {
-    struct stat st;
-    EXPECT_EQ(stat((source_ / "a").c_str(), &st), 0);
-    return absl::TimeFromTimespec(st.st_ctim);
-  };
-  const absl::Time before = change_time();
-  do {
-    Write(source_ / "a", "9");
-  } while (change_time() == before);  // The kernel's clock for files ticks slowly.
-  const CapturedTree third = MustCapture(options);
-  EXPECT_EQ(third.hashed_files, 1);
-  EXPECT_NE(third.root, first.root);
-
-  // A mode change alone needs no reading of the content to be seen.
-  ASSERT_EQ(chmod((source_ / "b").c_str(), 0755), 0);
-  EXPECT_NE(MustCapture(options).root, third.root);
-}
-
-TEST_F(WorkspaceTripTest, RacilyTouchedFileIsReadAgain) {
-  CaptureOptions options;
-  options.stat_cache_file = (scratch_ / "stat").string();
-  options.racy_window = absl::Hours(1);
-  Write(source_ / "a", "1");
-  EXPECT_EQ(MustCapture(options).hashed_files, 1);
-  EXPECT_EQ(MustCapture(options).hashed_files, 1);
-}
-
-TEST_F(WorkspaceTripTest, DamagedStatCacheIsIgnored) {
-  CaptureOptions options;
-  options.stat_cache_file = (scratch_ / "stat").string();
-  options.racy_window = kTrustAllTimes;
-  Write(source_ / "a", "1");
-  const CapturedTree first = MustCapture(options);
-  const std::string good = ReadFile(options.stat_cache_file);
-  for (size_t i = 0; i < good.size(); i += 5) {
-    std::string bad = good;
-    bad[i] ^= 1;
-    std::ofstream(options.stat_cache_file, std::ios::binary) << bad;
-    const CapturedTree tree = MustCapture(options);
-    ASSERT_EQ(tree.root, first.root) << i;
-    ASSERT_EQ(tree.hashed_files, 1) << i;
-    std::ofstream(options.stat_cache_file, std::ios::binary) << good.substr(0, i);
-    ASSERT_EQ(MustCapture(options).hashed_files, 1) << i;
-  }
-}
-
-TEST_F(WorkspaceTripTest, UnwritableStatCacheIsAWarning) {
-  CaptureOptions options;
-  Write(scratch_ / "file", "");
-  options.stat_cache_file = (scratch_ / "file/stat").string();
-  options.racy_window = kTrustAllTimes;
-  Write(source_ / "a", "1");
-  EXPECT_THAT(MustCapture(options).warnings, ElementsAre(HasSubstr("writing the stat cache")));
-}
-
-TEST_F(WorkspaceTripTest, SpecialFilesAreLeftOutWithAWarning) {
-  Write(source_ / "f", "1");
-  ASSERT_EQ(mkfifo((source_ / "fifo").c_str(), 0644), 0);
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  const std::string path = (source_ / "sock").string();
-  if (path.size() < sizeof(address.sun_path)) {
-    path.copy(address.sun_path, path.size());
-    ASSERT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-  } else {
-    ASSERT_EQ(mkfifo(path.c_str(), 0644), 0);
-  }
-  close(fd);
-  const CapturedTree tree = MustCapture();
-  EXPECT_EQ(tree.file_count, 1);
-  EXPECT_THAT(tree.warnings, ElementsAre(HasSubstr("'fifo'"), HasSubstr("'sock'")));
-}
-
-TEST_F(WorkspaceTripTest, NameThatIsNotUtf8FailsByItsPath) {
-  fs::create_directory(source_ / "d");
-  Write(source_ / "d/bad\xFFname", "1");
-  const auto tree = CaptureDirectory(source_.string());
-  EXPECT_EQ(tree.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(tree.status().message(), HasSubstr("'d/bad\\377name'"));
-}
-
-TEST_F(WorkspaceTripTest, IgnoredEntriesAndLimits) {
-  fs::create_directories(source_ / "keep");
-  fs::create_directories(source_ / "skip/deep");
-  Write(source_ / "keep/f", "12345");
-  Write(source_ / "skip/deep/f", "2");
-  CaptureOptions options;
-  Write(source_ / ".dockerignore", "skip\n.dockerignore\n");
-  options.obey_ignore_files = true;
-  options.limits.max_entries = 2;
-  options.limits.max_depth = 2;
-  options.limits.max_total_bytes = 5;
-  const CapturedTree tree = MustCapture(options);
-  EXPECT_EQ(tree.file_count, 1);
-  EXPECT_EQ(tree.directory_count, 1);
-  for (int which = 0; which < 3; ++which) {
-    CaptureOptions tight = options;
-    if (which == 0) tight.limits.max_entries = 1;
-    if (which == 1) tight.limits.max_depth = 1;
-    if (which == 2) tight.limits.max_total_bytes = 4;
-    EXPECT_EQ(CaptureDirectory(source_.string(), tight).status().code(),
-              absl::StatusCode::kResourceExhausted)
-        << which;
-  }
-}
-
-TEST_F(WorkspaceTripTest, AFileThatIsTooLargeIsRefusedUnreadAndNamed) {
-  fs::create_directories(source_ / "d");
-  Write(source_ / "d/big", "");
-  fs::resize_file(source_ / "d/big", uint64_t{2000} << 30);
-  const auto tree = CaptureDirectory(source_.string());
-  EXPECT_EQ(tree.status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_THAT(tree.status().message(),
-              HasSubstr("'d/big' has 2147483648000 bytes (2.0 TiB), more than the 64.0 GiB that a "
-                        "file may have; a sparse file counts with its whole length"));
-}
-
-TEST_F(WorkspaceTripTest, FilesThatAreTooLargeTogetherAreRefusedUnread) {
-  for (int i = 0; i <= 16; ++i) {
-    const fs::path file = source_ / std::to_string(i);
-    Write(file, "");
-    fs::resize_file(file, uint64_t{64} << 30);
-  }
-  const auto tree = CaptureDirectory(source_.string());
-  EXPECT_EQ(tree.status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_THAT(tree.status().message(),
-              HasSubstr("more than the 1.0 TiB that a workspace may have"));
-}
-
-TEST_F(WorkspaceTripTest, WhatIsNoDirectoryIsSaidSo) {
-  Write(source_ / "f", "1");
-  EXPECT_EQ(CaptureDirectory((source_ / "f").string()).status().code(),
-            absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(CaptureDirectory((source_ / "none").string()).status().code(),
-            absl::StatusCode::kNotFound);
 }
 
 TEST_F(WorkspaceTripTest, DeepTreesDoNotHitThePathLimit) {
