@@ -25,7 +25,7 @@ using SymlinkNode = build::bazel::remote::execution::v2::SymlinkNode;
 inline constexpr int64_t kMaxTreeEntries = 1'000'000;
 inline constexpr int kMaxTreeDepth = 512;
 inline constexpr int64_t kMaxTreeBytes = int64_t{1} << 40;
-// Of one file, as much as Rally's own store takes for a blob (controller/blob/byte_stream_parts.h).
+// Of one file; Rally's own store takes no larger blob.
 inline constexpr int64_t kMaxFileBytes = int64_t{64} << 30;
 inline constexpr int kMaxNameBytes = 255;
 inline constexpr int kMaxSymlinkTargetBytes = 4095;

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "common/blob/directory.h"
 #include "controller/blob/disk_store.h"
 #include "controller/blob/idle_watch.h"
 #include "controller/blob/incoming_blob.h"
@@ -19,7 +20,7 @@ namespace rally::cas {
 
 struct ByteStreamLimits {
   // Larger ones are refused before a byte is stored.
-  int64_t max_blob_bytes = int64_t{64} << 30;
+  int64_t max_blob_bytes = blob::kMaxFileBytes;
   int max_streams = 500;
   // Of these; each may need 8 MiB.
   int max_compressed_streams = 64;
