@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/blob/file_digest.h"
 
 namespace rally::agent {
 namespace {
@@ -32,16 +33,6 @@ absl::Status MakePath(const std::string& path) {
     }
   }
   return MakeDirectory(path);
-}
-
-absl::Status WriteWhole(int fd, absl::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return absl::ErrnoToStatus(errno, "write");
-    bytes.remove_prefix(written);
-  }
-  return absl::OkStatus();
 }
 
 absl::Status RemoveFile(const std::string& path) {
@@ -111,7 +102,7 @@ absl::Status DataDirectory::InstallInit(absl::string_view executable) const {
   unlink(fresh.c_str());
   const int fd = open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot make ", fresh));
-  absl::Status status = WriteWhole(fd, executable);
+  absl::Status status = blob::WriteAll(fd, executable);
   if (status.ok() && fchmod(fd, 0755) != 0) status = absl::ErrnoToStatus(errno, "chmod");
   if (status.ok() && fsync(fd) != 0) status = absl::ErrnoToStatus(errno, "fsync");
   close(fd);
