@@ -1,26 +1,18 @@
-#include <fcntl.h>
-#include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "absl/strings/str_cat.h"
-#include "rallyctl/command_line.h"
-#include "rallyctl/fetch/install_tree.h"
-#include "rallyctl/testing/memory_cas_service.h"
-#include "rallyctl/testing/scripted_build_service.h"
+#include "gtest/gtest.h"
+#include "rallyctl/command_line_fixture.h"
 
 namespace rally::rallyctl {
 namespace {
 
 using nlohmann::json;
-
-void WriteFile(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
 
 constexpr char kTemplated[] =
     "[[step]]\nid = \"a\"\n"
@@ -28,52 +20,18 @@ constexpr char kTemplated[] =
     "}}\"]\n";
 
 // The commands that read a pipeline, and the parameters that they hand on.
-class PipelineCommandsTest : public ::testing::Test {
+class PipelineCommandsTest : public CommandLineTest {
  protected:
   PipelineCommandsTest() {
-    char name[] = "/tmp/rallyctl-test-XXXXXX";
-    folder_ = mkdtemp(name);
-    setenv("XDG_CACHE_HOME", (folder_ + "/cache").c_str(), 1);
     setenv("HOME", folder_.c_str(), 1);
-    unsetenv("RALLY_SERVER");
-    service_.AddService(&cas_);
-    service_.Start();
     mkdir((folder_ + "/c").c_str(), 0755);
     pipeline_ = folder_ + "/c/rally.toml";
     values_ = folder_ + "/values.toml";
     WriteFile(pipeline_, kTemplated);
     WriteFile(values_, "[app]\nname = \"shop\"\ntag = \"old\"\n");
   }
-  ~PipelineCommandsTest() override { RemoveTree(AT_FDCWD, folder_.c_str()).IgnoreError(); }
 
-  int Run(std::vector<std::string> words) {
-    std::FILE* out = std::tmpfile();
-    std::FILE* err = std::tmpfile();
-    words.insert(words.begin(), {"rallyctl", "--server", service_.address()});
-    std::vector<const char*> argv;
-    for (const std::string& word : words) argv.push_back(word.c_str());
-    int status = 0;
-    {
-      Terminal terminal({fileno(out), fileno(err), true});
-      status = RunCommandLine(static_cast<int>(argv.size()), argv.data(), &terminal);
-    }
-    out_ = Contents(out);
-    err_ = Contents(err);
-    return status;
-  }
-
-  static std::string Contents(std::FILE* file) {
-    std::string text(lseek(fileno(file), 0, SEEK_END), '\0');
-    EXPECT_EQ(pread(fileno(file), &text[0], text.size(), 0), static_cast<ssize_t>(text.size()));
-    std::fclose(file);
-    return text;
-  }
-
-  MemoryCasService cas_;
-  ScriptedBuildService service_;
-  std::string folder_, pipeline_, values_;
-  std::string out_;
-  std::string err_;
+  std::string pipeline_, values_;
 };
 
 TEST_F(PipelineCommandsTest, RenderFillsInWhatItIsGiven) {
