@@ -3,8 +3,6 @@
 #include <sys/stat.h>
 
 #include <atomic>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -13,44 +11,28 @@
 #include "absl/strings/str_cat.h"
 #include "common/blob/capture_directory.h"
 #include "common/blob/directory.h"
-#include "common/blob/memory_blob_store.h"
+#include "common/blob/workspace_trip_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace rally::blob {
 namespace {
 
-namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-class ChangingFilesTest : public ::testing::Test {
+class ChangingFilesTest : public WorkspaceTripTest {
  protected:
-  ChangingFilesTest() {
-    std::string pattern = absl::StrCat(::testing::TempDir(), "/changing_XXXXXX");
-    root_ = mkdtemp(pattern.data());
-  }
-  ~ChangingFilesTest() override { fs::remove_all(root_); }
-
   void Write(const std::string& name, const std::string& text,
              std::ios::openmode mode = std::ios::trunc) const {
-    std::ofstream(root_ / name, std::ios::binary | std::ios::out | mode) << text;
-  }
-
-  CapturedTree MustCapture() const {
-    auto tree = CaptureDirectory(root_.string());
-    EXPECT_EQ(tree.status(), absl::OkStatus());
-    return *std::move(tree);
+    std::ofstream(source_ / name, std::ios::binary | std::ios::out | mode) << text;
   }
 
   // The one file of the tree.
   FileNode FileOf(const CapturedTree& tree) const {
     return ParseDirectory(tree.directories.at(tree.root))->files(0);
   }
-
-  fs::path root_;
-  MemoryBlobStore store_;
 };
 
 TEST_F(ChangingFilesTest, OfAFileThatKeepsGrowingTheTreeHasWhatItBeganWith) {
@@ -58,7 +40,7 @@ TEST_F(ChangingFilesTest, OfAFileThatKeepsGrowingTheTreeHasWhatItBeganWith) {
   Write("log", begin);
   std::atomic<bool> stop{false};
   std::thread writer([&] {
-    std::ofstream log(root_ / "log", std::ios::binary | std::ios::app);
+    std::ofstream log(source_ / "log", std::ios::binary | std::ios::app);
     while (!stop) (log << "more\n").flush();
   });
   const CapturedTree tree = MustCapture();
@@ -103,9 +85,9 @@ TEST_F(ChangingFilesTest, TimesThatNanosecondsCannotCountToAreKept) {
     EXPECT_EQ(FileStat::Of(st).mtime, absl::FromUnixSeconds(seconds));
     Write("f", "x");
     const timespec times[2] = {{0, UTIME_NOW}, {seconds, 5}};
-    ASSERT_EQ(utimensat(AT_FDCWD, (root_ / "f").c_str(), times, 0), 0);
+    ASSERT_EQ(utimensat(AT_FDCWD, (source_ / "f").c_str(), times, 0), 0);
     struct stat kept;
-    ASSERT_EQ(stat((root_ / "f").c_str(), &kept), 0);
+    ASSERT_EQ(stat((source_ / "f").c_str(), &kept), 0);
     // As an agent's capture has it, which makes its nodes from these times.
     const FileNode expected =
         MakeFileNode("f", DigestOf("x"), 0644, absl::TimeFromTimespec(kept.st_mtim));

@@ -8,33 +8,8 @@ import os
 import shutil
 import unittest
 
-from cluster import Cluster, Ledger, eventually
-
-# "make" runs on agent-1 and "use", which needs what it made, on agent-2. "start" and "hold" wait for
-# the test, on agent-2.
-STEPS = """
-[[step]]
-id = "start"
-image = "IMAGE"
-args = ["sh", "-ec", '''GATE-start''']
-[[step]]
-id = "hold"
-image = "IMAGE"
-args = ["sh", "-ec", '''GATE-hold''']
-whenAll = ["-"]
-[[step]]
-id = "make"
-image = "IMAGE"
-args = ["sh", "-ec", '''SAY-make; mkdir out; echo TEXT >out/file; echo other >out/other''']
-whenAll = ["start"]
-rerun = "RERUN"
-[[step]]
-id = "use"
-image = "IMAGE"
-args = ["sh", "-ec", '''SAY-use; cat out/file out/other''']
-whenAll = ["make", "hold"]
-"""
-
+from cluster import Cluster, Ledger
+from held_build import submit_until_made
 
 def flip(path):
     with open(path, "r+b") as f:
@@ -63,25 +38,9 @@ class LostInputTest(unittest.TestCase):
         return self.blob({"hash": hashlib.sha256(text).hexdigest(), "size_bytes": len(text)})
 
     def until_made(self, rerun="safe"):
-        """Submits, and returns when "make" has ended and "use" is still held back."""
-        text = STEPS.replace("RERUN", rerun).replace("TEXT", "made by make")
-        for gate in ["start", "hold"]:
-            text = text.replace("GATE-" + gate, self.ledger.say("gate " + gate))
-        for line in ["make", "use"]:
-            text = text.replace("SAY-" + line, self.ledger.say(line))
-        self.cluster.only("agent-2")
-        build = self.cluster.submit_detached(text)
-        self.ledger.wait_for("gate start")
-        self.ledger.wait_for("gate hold")
-        self.cluster.only("agent-1")
-        self.ledger.open("start")
-        eventually(lambda: self.cluster.steps(build)["make"]["status"] == "STEP_STATUS_SUCCEEDED", 60,
-                   "the end of make")
-        self.cluster.only("agent-2")
-        make = self.cluster.steps(build)["make"]
-        self.assertEqual(make["agent"], "agent-1")
+        build = submit_until_made(self.cluster, self.ledger, rerun)
         # Others were prepared ahead of time, perhaps, and given up.
-        self.made_by = make["attempt"]
+        self.made_by = self.cluster.steps(build)["make"]["attempt"]
         return build
 
     def end(self, build):
