@@ -1,6 +1,5 @@
 #include "controller/blob/blob_files.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -10,11 +9,12 @@
 #include <charconv>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/blob/file_digest.h"
+#include "common/file_descriptor.h"
+#include "controller/blob/directory_names.h"
 #include "glog/logging.h"
 
 namespace rally::cas {
@@ -35,35 +35,6 @@ constexpr mode_t kBlobMode = 0444;
 
 std::string FileName(const Digest& digest) {
   return absl::StrCat(digest.hash.substr(2), "-", digest.size_bytes);
-}
-
-absl::StatusOr<int> MakeAndOpenDirectory(int parent_fd, const std::string& name) {
-  if (mkdirat(parent_fd, name.c_str(), 0700) != 0 && errno != EEXIST) {
-    return ErrnoStatus(errno, absl::StrCat("creating ", name));
-  }
-  const int fd = openat(parent_fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return ErrnoStatus(errno, absl::StrCat("opening ", name));
-  return fd;
-}
-
-// The name of each entry; a directory that can't be read has none.
-absl::Status ForEachName(int directory_fd, const std::function<void(const char*)>& visit) {
-  const int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return ErrnoStatus(errno, "opening a directory of the blob store");
-  DIR* const directory = fdopendir(fd);
-  if (directory == nullptr) {
-    close(fd);
-    return ErrnoStatus(errno, "listing a directory of the blob store");
-  }
-  const absl::Cleanup close_directory = [directory] { closedir(directory); };
-  while (true) {
-    errno = 0;
-    const dirent* const entry = readdir(directory);
-    if (entry == nullptr) break;
-    if (entry->d_name[0] != '.') visit(entry->d_name);
-  }
-  return errno == 0 ? absl::OkStatus()
-                    : ErrnoStatus(errno, "listing a directory of the blob store");
 }
 
 }  // namespace
@@ -95,8 +66,8 @@ absl::StatusOr<std::unique_ptr<BlobFiles>> BlobFiles::Open(const std::string& di
   open_below(files->root_fd_, "tmp", &files->temporary_fd_);
   open_below(files->root_fd_, "quarantine", &files->quarantine_fd_);
   if (!status.ok()) return status;
-  ForEachName(files->temporary_fd_, [&](const char* name) {
-    unlinkat(files->temporary_fd_, name, 0);
+  ForEachName(files->temporary_fd_, [&](const std::string& name) {
+    unlinkat(files->temporary_fd_, name.c_str(), 0);
   }).IgnoreError();  // what stays takes room, and harms nothing else
   files->CountQuarantine();
   const int probe = openat(files->shard_fds_[0], ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, kBlobMode);
@@ -188,12 +159,35 @@ absl::StatusOr<int> BlobFiles::OpenToRead(const Digest& digest) const {
 
 void BlobFiles::CountQuarantine() {
   absl::MutexLock lock(&quarantine_mutex_);
-  ForEachName(quarantine_fd_, [this](const char* name) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+  ForEachName(quarantine_fd_, [this](const std::string& name) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     struct stat st;
-    if (fstatat(quarantine_fd_, name, &st, AT_SYMLINK_NOFOLLOW) != 0) return;
+    if (fstatat(quarantine_fd_, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) return;
     ++quarantine_files_;
     quarantine_bytes_ += st.st_size;
   }).IgnoreError();  // then more is kept than was meant
+}
+
+bool BlobFiles::TakeQuarantineRoom(int64_t bytes) {
+  absl::MutexLock lock(&quarantine_mutex_);
+  if (quarantine_files_ >= kQuarantineFiles || bytes > kQuarantineBytes - quarantine_bytes_) {
+    return false;
+  }
+  ++quarantine_files_;
+  quarantine_bytes_ += bytes;
+  return true;
+}
+
+void BlobFiles::KeepDamaged(const Digest& digest, int fd, int64_t offset) {
+  if (!TakeQuarantineRoom(digest.size_bytes)) return;
+  const std::string name = absl::StrCat(digest.hash, "-", digest.size_bytes);
+  const FileDescriptor copy(openat(quarantine_fd_, name.c_str(),
+                                   O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+                                   kBlobMode));
+  std::string bytes(static_cast<size_t>(digest.size_bytes), '\0');
+  const ssize_t read = copy.valid() ? pread(fd, bytes.data(), bytes.size(), offset) : 0;
+  if (read <= 0) return;
+  // A copy for a person to look at: without one, the log still tells.
+  blob::WriteAll(copy.get(), absl::string_view(bytes.data(), read)).IgnoreError();
 }
 
 bool BlobFiles::Quarantine(const Digest& digest, int fd) {
@@ -205,18 +199,9 @@ bool BlobFiles::Quarantine(const Digest& digest, int fd) {
       damaged.st_ino != named.st_ino) {
     return false;
   }
-  bool keep;
-  {
-    absl::MutexLock lock(&quarantine_mutex_);
-    keep = quarantine_files_ < kQuarantineFiles &&
-           damaged.st_size <= kQuarantineBytes - quarantine_bytes_;
-    if (keep) {
-      ++quarantine_files_;
-      quarantine_bytes_ += damaged.st_size;
-    }
-  }
   const std::string kept = absl::StrCat(digest.hash, "-", digest.size_bytes);
-  if (keep && renameat(ShardFd(digest), name.c_str(), quarantine_fd_, kept.c_str()) == 0) {
+  if (TakeQuarantineRoom(damaged.st_size) &&
+      renameat(ShardFd(digest), name.c_str(), quarantine_fd_, kept.c_str()) == 0) {
     return true;
   }
   const int flags = S_ISDIR(damaged.st_mode) ? AT_REMOVEDIR : 0;
@@ -240,8 +225,7 @@ absl::Status BlobFiles::Remove(const Digest& digest) {
 
 absl::Status BlobFiles::List(int shard, const std::function<void(const BlobKey&)>& found) const {
   const std::string start = absl::StrFormat("%02x", shard);
-  return ForEachName(shard_fds_[shard], [&](const char* entry) {
-    const absl::string_view name = entry;
+  return ForEachName(shard_fds_[shard], [&](absl::string_view name) {
     int64_t size;
     if (name.size() < kHashEnd + 2 || name[kHashEnd] != '-' ||
         !absl::SimpleAtoi(name.substr(kHashEnd + 1), &size)) {

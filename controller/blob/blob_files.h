@@ -60,6 +60,9 @@ class BlobFiles {
   bool Quarantine(const blob::Digest& digest, int fd) ABSL_LOCKS_EXCLUDED(quarantine_mutex_);
   // Likewise whatever has the blob's name.
   bool QuarantineByName(const blob::Digest& digest);
+  // Keeps a copy of a small blob's damaged bytes that lie in a file of others, if there is room.
+  void KeepDamaged(const blob::Digest& digest, int fd, int64_t offset)
+      ABSL_LOCKS_EXCLUDED(quarantine_mutex_);
 
   absl::Status Remove(const blob::Digest& digest);
 
@@ -76,6 +79,7 @@ class BlobFiles {
   BlobFiles() = default;
   int ShardFd(const blob::Digest& digest) const;
   void CountQuarantine();
+  bool TakeQuarantineRoom(int64_t bytes) ABSL_LOCKS_EXCLUDED(quarantine_mutex_);
 
   int root_fd_ = -1;
   int temporary_fd_ = -1;

@@ -1,9 +1,11 @@
 #include "controller/blob/cas_service.h"
 
 #include <algorithm>
+#include <deque>
 #include <functional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -63,10 +65,15 @@ int64_t SizeInBatch(const Update& update, blob::Pieces data) {
   return std::max(sent, update.digest().size_bytes());
 }
 
-absl::Status Store(DiskStore& store, const Update& update, blob::Pieces data) {
+// The blob that is sent, whose bytes may need to be decoded to `decoded`.
+absl::StatusOr<DiskStore::BatchBlob> SentBlob(const Update& update, blob::Pieces data,
+                                              std::deque<std::string>* decoded,
+                                              std::deque<absl::string_view>* pieces) {
   absl::StatusOr<blob::Digest> digest = blob::FromProto(update.digest());
   if (!digest.ok()) return digest.status();
-  if (update.compressor() == reapi::Compressor::IDENTITY) return store.WriteAll(*digest, data);
+  if (update.compressor() == reapi::Compressor::IDENTITY) {
+    return DiskStore::BatchBlob{*std::move(digest), data};
+  }
   if (update.compressor() != reapi::Compressor::ZSTD) {
     return absl::InvalidArgumentError(
         absl::StrCat("compressor ", update.compressor(), " is not supported; use zstd or none"));
@@ -76,7 +83,9 @@ absl::Status Store(DiskStore& store, const Update& update, blob::Pieces data) {
     return absl::Status(bytes.status().code(),
                         absl::StrCat("blob ", digest->ToString(), ": ", bytes.status().message()));
   }
-  return store.WriteAll(*digest, *bytes);
+  decoded->push_back(*std::move(bytes));
+  pieces->push_back(decoded->back());
+  return DiskStore::BatchBlob{*std::move(digest), absl::MakeConstSpan(&pieces->back(), 1)};
 }
 
 bool AcceptsZstd(const reapi::BatchReadBlobsRequest& request) {
@@ -108,12 +117,13 @@ void BeginBlob(const std::string& digest, size_t bytes, size_t more_bytes,
   message->BeginField(Loaded::kDataFieldNumber, bytes);
 }
 
-void AppendBlob(DiskStore& store, const reapi::Digest& proto, blob::BatchMessage* message) {
+void AppendBlob(DiskStore::BatchReader& reader, const reapi::Digest& proto,
+                blob::BatchMessage* message) {
   const blob::BatchMessage::Mark begin = message->End();
   absl::StatusOr<blob::Digest> digest = blob::FromProto(proto);
   absl::Status status = digest.status();
   if (status.ok()) {
-    status = store.ReadAll(*digest, [&](size_t size) {
+    status = reader.Read(*digest, [&](size_t size) {
       BeginBlob(proto.SerializeAsString(), size, 0, message);
       return message->Extend(size);
     });
@@ -123,24 +133,28 @@ void AppendBlob(DiskStore& store, const reapi::Digest& proto, blob::BatchMessage
   AppendFailure(proto, status, message);
 }
 
-void AppendCompressedBlob(DiskStore& store, const reapi::Digest& proto,
+void AppendCompressedBlob(DiskStore::BatchReader& reader, const reapi::Digest& proto,
                           blob::BatchMessage* message) {
   absl::StatusOr<blob::Digest> digest = blob::FromProto(proto);
   if (!digest.ok()) return AppendFailure(proto, digest.status(), message);
-  absl::StatusOr<std::string> bytes = store.ReadAll(*digest);
-  if (!bytes.ok()) return AppendFailure(proto, bytes.status(), message);
+  std::string bytes;
+  absl::Status status = reader.Read(*digest, [&](size_t size) {
+    bytes.resize(size);
+    return bytes.data();
+  });
+  if (!status.ok()) return AppendFailure(proto, status, message);
   constexpr int kCompressor = Loaded::kCompressorFieldNumber;
   size_t compressor_bytes = 0;
-  if (bytes->size() >= kMinCompressedBytes) {
-    absl::StatusOr<std::string> compressed = ZstdEncode(*bytes);
-    if (compressed.ok() && compressed->size() < bytes->size() - bytes->size() / 10) {
-      bytes = std::move(compressed);
+  if (bytes.size() >= kMinCompressedBytes) {
+    absl::StatusOr<std::string> compressed = ZstdEncode(bytes);
+    if (compressed.ok() && compressed->size() < bytes.size() - bytes.size() / 10) {
+      bytes = *std::move(compressed);
       compressor_bytes =
           blob::BatchMessage::SizeOfVarintField(kCompressor, reapi::Compressor::ZSTD);
     }
   }
-  BeginBlob(proto.SerializeAsString(), bytes->size(), compressor_bytes, message);
-  bytes->copy(message->Extend(bytes->size()), bytes->size());
+  BeginBlob(proto.SerializeAsString(), bytes.size(), compressor_bytes, message);
+  bytes.copy(message->Extend(bytes.size()), bytes.size());
   if (compressor_bytes > 0) message->AppendVarintField(kCompressor, reapi::Compressor::ZSTD);
 }
 
@@ -194,11 +208,22 @@ grpc::ServerUnaryReactor* CasService::BatchUpdateBlobs(grpc::CallbackServerConte
     if (!fits.ok()) return fits;
     auto& response =
         *google::protobuf::Arena::CreateMessage<reapi::BatchUpdateBlobsResponse>(&arena);
+    std::deque<std::string> decoded;
+    std::deque<absl::string_view> pieces;
+    std::vector<DiskStore::BatchBlob> blobs;
+    std::vector<google::rpc::Status*> statuses;
     for (int i = 0; i < request.requests_size(); ++i) {
       auto* const answer = response.add_responses();
       *answer->mutable_digest() = request.requests(i).digest();
-      SetStatus(Store(*store_, request.requests(i), batch.Data(i)), answer->mutable_status());
+      absl::StatusOr<DiskStore::BatchBlob> sent =
+          SentBlob(request.requests(i), batch.Data(i), &decoded, &pieces);
+      SetStatus(sent.status(), answer->mutable_status());
+      if (!sent.ok()) continue;
+      blobs.push_back(*std::move(sent));
+      statuses.push_back(answer->mutable_status());
     }
+    const std::vector<absl::Status> stored = store_->WriteBatch(blobs);
+    for (size_t i = 0; i < stored.size(); ++i) SetStatus(stored[i], statuses[i]);
     return Serialize(response, response_bytes);
   });
 }
@@ -217,7 +242,8 @@ grpc::ServerUnaryReactor* CasService::BatchReadBlobs(grpc::CallbackServerContext
     if (!fits.ok()) return fits;
     const auto append = AcceptsZstd(request) ? AppendCompressedBlob : AppendBlob;
     blob::BatchMessage message;
-    for (const reapi::Digest& digest : request.digests()) append(*store_, digest, &message);
+    DiskStore::BatchReader reader(store_);
+    for (const reapi::Digest& digest : request.digests()) append(reader, digest, &message);
     *response = message.Take();
     return absl::OkStatus();
   });

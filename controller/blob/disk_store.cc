@@ -48,6 +48,12 @@ absl::StatusOr<std::unique_ptr<DiskStore>> DiskStore::Open(const std::string& di
   absl::StatusOr<std::unique_ptr<BlobFiles>> files = BlobFiles::Open(directory);
   if (!files.ok()) return files.status();
   store->files_ = *std::move(files);
+  absl::StatusOr<std::unique_ptr<BlobPacks>> packs = BlobPacks::Open(store->files_->root_fd());
+  if (!packs.ok()) {
+    return absl::Status(packs.status().code(), absl::StrCat("opening the blob store in ", directory,
+                                                            ": ", packs.status().message()));
+  }
+  store->packs_ = *std::move(packs);
   store->upkeep_ = std::thread([store = store.get()] { store->Upkeep(); });
   return store;
 }
@@ -75,16 +81,30 @@ bool DiskStore::Contains(const BlobKey& key) {
   const BlobIndex::Presence known = index_.Use(key, now, GraceFrom(now));
   if (known == BlobIndex::Presence::kAbsent) return false;
   // Who is told that a blob is there won't upload it: what the index says must still be so.
-  if (known == BlobIndex::Presence::kPresent && files_->Look(key) == BlobFiles::State::kPresent) {
+  if (known == BlobIndex::Presence::kPresent && Look(key) == BlobFiles::State::kPresent) {
     return true;
   }
   return Confirm(key, GraceFrom(now));
 }
 
+BlobFiles::State DiskStore::Look(const BlobKey& key) {
+  // Before the place, which may come until then.
+  const bool loaded = packs_->IsLoaded();
+  if (const auto place = packs_->Find(key)) return packs_->Look(*place, key.size_bytes);
+  const BlobFiles::State state = files_->Look(key);
+  if (loaded || state != BlobFiles::State::kAbsent) return state;
+  packs_->AwaitLoaded();
+  return Look(key);
+}
+
 bool DiskStore::Confirm(const BlobKey& key, BlobIndex::Seconds keep_until) {
   const BlobIndex::Presence known = index_.Claim(key);
-  const BlobFiles::State state = files_->Look(key);
-  if (state == BlobFiles::State::kWrongSize && files_->QuarantineByName(key.ToDigest())) {
+  const BlobFiles::State state = Look(key);
+  if (state != BlobFiles::State::kPresent && packs_->Forget(key)) {
+    ++quarantined_;
+    LOG(ERROR) << "blob=" << key.ToDigest()
+               << " is lost: the file of its pack is gone or too short";
+  } else if (state == BlobFiles::State::kWrongSize && files_->QuarantineByName(key.ToDigest())) {
     ++quarantined_;
     LOG(ERROR) << "blob=" << key.ToDigest()
                << " is damaged and is put aside: its file has the wrong size";
@@ -118,11 +138,18 @@ absl::Status DiskStore::Sync() {
   return absl::OkStatus();
 }
 
-void DiskStore::Quarantine(const Digest& digest, int fd, absl::string_view why) {
+void DiskStore::Quarantine(const Digest& digest, const Opened& file, absl::string_view why) {
   LOG(ERROR) << "blob=" << digest << " is damaged and is put aside: " << why;
   const BlobKey key = BlobKey::Of(digest);
   index_.Claim(key);
-  const bool moved = files_->Quarantine(digest, fd);
+  bool moved = false;
+  if (!file.place.has_value()) {
+    moved = files_->Quarantine(digest, file.fd.get());
+  } else if (packs_->Find(key) == file.place) {
+    files_->KeepDamaged(digest, file.fd.get(), file.begin);
+    packs_->MarkSparse(file.place->pack);  // Else a restart would find the blob there again.
+    moved = packs_->Forget(key);
+  }
   if (moved) ++quarantined_;
   index_.Release(key, moved ? BlobIndex::Presence::kAbsent : BlobIndex::Presence::kUnknown, 0);
 }
@@ -132,12 +159,14 @@ absl::Status DiskStore::Link(const Digest& digest, const BlobFiles::Unfinished& 
   const absl::Cleanup linked = [this] { --linking_; };
   const BlobKey key = BlobKey::Of(digest);
   index_.Claim(key);
-  absl::Status status = files_->Link(digest, file);
+  const bool packed = packs_->Find(key).has_value();
+  absl::Status status = packed ? absl::AlreadyExistsError("") : files_->Link(digest, file);
   bool is_new = status.ok();
   if (absl::IsAlreadyExists(status)) {
     status = absl::OkStatus();
-    if (files_->Look(key) != BlobFiles::State::kPresent) {
+    if (Look(key) != BlobFiles::State::kPresent) {
       // A crash can leave a file of the wrong size under the name; the good one takes its place.
+      packs_->Forget(key);
       if (files_->QuarantineByName(digest)) ++quarantined_;
       status = files_->Link(digest, file);
       is_new = status.ok();

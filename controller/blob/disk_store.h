@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -17,8 +18,10 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/blob/digest.h"
+#include "common/file_descriptor.h"
 #include "controller/blob/blob_files.h"
 #include "controller/blob/blob_index.h"
+#include "controller/blob/blob_packs.h"
 #include "controller/blob/disk_budget.h"
 #include "controller/worker_pool.h"
 
@@ -39,7 +42,8 @@ struct DiskStoreOptions {
   std::function<absl::Time()> clock;
 };
 
-// Blobs as files, within a budget. What a file holds is never trusted: its size is checked before
+// Blobs as files, many small ones that came together as one file, within a budget. What a file
+// holds is never trusted: its size is checked before
 // and its hash while it is read; a damaged one is put aside and counts as missing from then on. It
 // serves at once after a restart, while it still finds out what it has, and counts it as it finds
 // it: uploads meanwhile may exceed max_bytes and max_blobs, never the room on the disk. Blobs that
@@ -69,6 +73,14 @@ class DiskStore {
   // Likewise for one, which must be well-formed.
   bool Contains(const blob::Digest& digest) { return Contains(BlobKey::Of(digest)); }
   bool Contains(const BlobKey& key);
+
+  // Where a blob's bytes are.
+  struct Opened {
+    FileDescriptor fd;
+    int64_t begin = 0;  // Of the blob's first byte in the file.
+    // If the file has others, too.
+    std::optional<BlobPacks::Place> place;
+  };
 
   // Receives one blob. Invisible until Commit; without it nothing stays.
   class Writer {
@@ -100,7 +112,6 @@ class DiskStore {
   // so whoever got all pieces has the right bytes.
   class Reader {
    public:
-    ~Reader();
     // The next bytes, at most max_bytes, to `to(how many)`; returns how many, 0 at the end.
     absl::StatusOr<size_t> Read(size_t max_bytes, const std::function<char*(size_t)>& to);
     // The same; an empty piece is the end.
@@ -108,19 +119,17 @@ class DiskStore {
 
    private:
     friend class DiskStore;
-    Reader(DiskStore* store, blob::Digest digest, int fd, int64_t offset, int64_t limit);
+    Reader(DiskStore* store, blob::Digest digest, Opened file, int64_t offset, int64_t limit);
     absl::Status HashUntil(int64_t offset);
     absl::Status ReadExactly(size_t bytes, char* to);
-    // The whole blob.
-    absl::Status ReadAll(char* to);
     absl::Status Damaged(absl::string_view why);
 
     DiskStore* const store_;
     const blob::Digest digest_;
-    const int fd_;  // -1 for the empty blob.
+    const Opened file_;  // None for the empty blob.
     const int64_t begin_;
     const int64_t end_;
-    int64_t position_ = 0;  // Of the next byte to read from the file.
+    int64_t position_ = 0;  // Of the blob's next byte to read.
     bool handed_out_ = false;
     blob::Hasher hasher_;
   };
@@ -130,10 +139,28 @@ class DiskStore {
 
   // A whole small blob.
   absl::StatusOr<std::string> ReadAll(const blob::Digest& digest);
-  // The same to `to(size)`, which is asked for once the file was found to have that size.
-  absl::Status ReadAll(const blob::Digest& digest, const std::function<char*(size_t)>& to);
+
+  // Whole small blobs, one after another. Those that came together are read the faster.
+  class BatchReader {
+   public:
+    explicit BatchReader(DiskStore* store) : store_(*store) {}
+    // To `to(size)`, which is asked for once there is a file with so many bytes.
+    absl::Status Read(const blob::Digest& digest, const std::function<char*(size_t)>& to);
+
+   private:
+    DiskStore& store_;
+    Opened last_;
+  };
+
   absl::Status WriteAll(const blob::Digest& digest, absl::string_view bytes);
   absl::Status WriteAll(const blob::Digest& digest, absl::Span<const absl::string_view> pieces);
+
+  // Blobs that come together, and what became of each.
+  struct BatchBlob {
+    blob::Digest digest;
+    absl::Span<const absl::string_view> pieces;
+  };
+  std::vector<absl::Status> WriteBatch(absl::Span<const BatchBlob> blobs);
 
   // Makes all that was committed before survive a power loss. Call it before acknowledging
   // anything that refers to blobs; one call for many blobs. Costs nothing when nothing was
@@ -168,11 +195,24 @@ class DiskStore {
 
   BlobIndex::Seconds Now() const;
   BlobIndex::Seconds GraceFrom(BlobIndex::Seconds now) const;
+  // By the size of the file that has the blob.
+  BlobFiles::State Look(const BlobKey& key);
+  // NotFound if there is none. `last` is used again, and kept, if it has the blob.
+  absl::Status OpenToRead(const blob::Digest& digest, const BlobKey& key, Opened* last);
+  // The whole blob, checked.
+  absl::Status ReadWhole(const blob::Digest& digest, const Opened& file, char* to);
+  static absl::Status CheckContent(const blob::Digest& digest,
+                                   absl::Span<const absl::string_view> pieces);
+  // Stores bytes whose hash was checked just now, of a blob that wasn't there.
+  absl::Status WriteVerified(const blob::Digest& digest,
+                             absl::Span<const absl::string_view> pieces);
+  // The same for many different ones of these, by their numbers: all or none.
+  absl::Status WritePack(absl::Span<const BatchBlob> blobs, absl::Span<const size_t> numbers);
   // Looks at the file and corrects the index by it.
   bool Confirm(const BlobKey& key, BlobIndex::Seconds keep_until);
   absl::Status Link(const blob::Digest& digest, const BlobFiles::Unfinished& file);
-  // Takes the file that is `fd` out of the store, unless another one has its name by now.
-  void Quarantine(const blob::Digest& digest, int fd, absl::string_view why);
+  // Takes the blob's damaged file, or place in one, out of the store, unless it has another by now.
+  void Quarantine(const blob::Digest& digest, const Opened& file, absl::string_view why);
 
   // Room for uploads.
   absl::Status Reserve(const DiskUse& wanted) ABSL_LOCKS_EXCLUDED(room_mutex_);
@@ -187,11 +227,17 @@ class DiskStore {
   bool Evict(DiskUse to_free);
   void EvictAmong(const std::vector<BlobKey>& keys, BlobIndex::Seconds not_used_after,
                   DiskUse* to_free);
+  // Gives files of their own to blobs whose packs hold little else, or damage.
+  void EmptySparsePacks();
+  void MoveOutOfPack(const BlobKey& key);
+  // To a file of its own, of a blob that the index counts already and nobody else changes.
+  absl::Status WriteUncounted(const blob::Digest& digest, absl::string_view bytes);
   void SaveLastUses(bool clean);
   bool IsStopping() ABSL_LOCKS_EXCLUDED(room_mutex_);
 
   const DiskStoreOptions options_;
   std::unique_ptr<BlobFiles> files_;
+  std::unique_ptr<BlobPacks> packs_;
   BlobIndex index_;
   std::atomic<bool> used_since_save_{false};
 

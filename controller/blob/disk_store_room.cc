@@ -127,12 +127,13 @@ void DiskStore::FillIndex() {
   last_use::Reader saved(files_->root_fd());
   const Seconds start = Now();
   const bool clean = saved.clean() && saved.saved_at() <= start;
+  packs_->Load([this] { return IsStopping(); });
   std::vector<BlobIndex::Found> found;
   for (int shard = 0; shard < BlobIndex::kShards; ++shard) {
     if (IsStopping()) return;
     found.clear();
     const absl::flat_hash_map<uint64_t, uint32_t> last_uses = saved.NextShard();
-    absl::Status listed = files_->List(shard, [&](const BlobKey& key) {
+    const auto add = [&](const BlobKey& key) {
       auto use = last_uses.find(key.prefix());
       // What isn't on record came after it was written.
       const Seconds last_use = use != last_uses.end() ? std::min(use->second, start)
@@ -140,7 +141,9 @@ void DiskStore::FillIndex() {
                                                       : start;
       // After a crash nobody knows which blobs clients were told about.
       found.push_back({key, last_use, GraceFrom(clean ? last_use : start)});
-    });
+    };
+    packs_->ForEach(shard, add);
+    absl::Status listed = files_->List(shard, add);
     LOG_IF(ERROR, !listed.ok()) << "some blobs may not be found: " << listed;
     index_.Fill(shard, found);
   }
@@ -185,6 +188,7 @@ void DiskStore::CheckBudget() {
     enough = Evict(Minus(all, {std::min(low.bytes, room_for_wanted.bytes),
                                std::min(low.blobs, room_for_wanted.blobs)}));
   }
+  EmptySparsePacks();
   absl::MutexLock lock(&room_mutex_);
   checks_done_ = check;
   const absl::Time ended = absl::Now();
@@ -248,6 +252,7 @@ void DiskStore::EvictAmong(const std::vector<BlobKey>& keys, Seconds not_used_af
     if (IsNothing(*to_free)) return;
     // Between the look and now somebody may have come to need it.
     if (!index_.TryClaimToEvict(key, now, not_used_after)) continue;
+    packs_->Forget(key);
     absl::Status removed = files_->Remove(key.ToDigest());
     index_.Release(key, removed.ok() ? BlobIndex::Presence::kAbsent : BlobIndex::Presence::kUnknown,
                    0);

@@ -27,6 +27,27 @@ absl::Status TooManyBytes(const Digest& digest) {
       absl::StrCat("blob ", digest.ToString(), ": there are more bytes than its digest says"));
 }
 
+constexpr absl::string_view kWrongHash = "its bytes have another hash";
+
+// What came of reading: an error of the machine's, or the file's damage, or neither.
+struct Filled {
+  int error = 0;
+  absl::string_view damage;
+};
+
+Filled ReadFrom(int fd, int64_t offset, size_t bytes, char* to) {
+  size_t filled = 0;
+  while (filled < bytes) {
+    const ssize_t n = pread(fd, to + filled, bytes - filled, offset + static_cast<int64_t>(filled));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EIO) return {0, "the disk can't read it"};
+    if (n < 0) return {errno, ""};
+    if (n == 0) return {0, "its file became shorter"};
+    filled += static_cast<size_t>(n);
+  }
+  return {};
+}
+
 absl::Status AddContext(const absl::Status& status, absl::string_view what) {
   if (status.ok()) return status;
   return absl::Status(status.code(), absl::StrCat(what, ": ", status.message()));
@@ -120,55 +141,72 @@ absl::StatusOr<std::unique_ptr<DiskStore::Reader>> DiskStore::NewReader(const Di
   }
   if (limit < 0) return absl::InvalidArgumentError("the number of bytes to read is negative");
   if (digest == blob::EmptyBlobDigest()) {
-    return std::unique_ptr<Reader>(new Reader(this, digest, -1, 0, 0));
+    return std::unique_ptr<Reader>(new Reader(this, digest, {}, 0, 0));
   }
-  const BlobKey key = BlobKey::Of(digest);
+  Opened file;
+  absl::Status status = OpenToRead(digest, BlobKey::Of(digest), &file);
+  if (!status.ok()) return status;
+  return std::unique_ptr<Reader>(new Reader(this, digest, std::move(file), offset, limit));
+}
+
+absl::Status DiskStore::OpenToRead(const Digest& digest, const BlobKey& key, Opened* last) {
   const BlobIndex::Presence known = index_.Use(key, Now());
   used_since_save_ = true;
+  const bool loaded = packs_->IsLoaded();
+  const std::optional<BlobPacks::Place> place = packs_->Find(key);
+  if (place.has_value()) {
+    const bool open = last->place.has_value() && last->place->pack == place->pack;
+    absl::StatusOr<FileDescriptor> fd = open ? std::move(last->fd) : packs_->OpenPack(place->pack);
+    if (fd.ok()) {
+      *last = Opened{*std::move(fd), place->offset, place};
+      return absl::OkStatus();
+    }
+    // The blob may have moved meanwhile.
+    if (absl::IsNotFound(fd.status())) {
+      return Confirm(key, 0) ? OpenToRead(digest, key, last) : NotFound(digest);
+    }
+    return AddContext(fd.status(), absl::StrCat("reading blob ", digest.ToString()));
+  }
   absl::StatusOr<int> fd = files_->OpenToRead(digest);
+  if (!loaded && absl::IsNotFound(fd.status())) {
+    packs_->AwaitLoaded();
+    return OpenToRead(digest, key, last);
+  }
   // When index and disk differ, the disk is right.
   if (fd.ok() != (known == BlobIndex::Presence::kPresent)) Confirm(key, 0);
   if (absl::IsNotFound(fd.status())) return NotFound(digest);
   if (!fd.ok()) return AddContext(fd.status(), absl::StrCat("reading blob ", digest.ToString()));
-  auto reader = std::unique_ptr<Reader>(new Reader(this, digest, *fd, offset, limit));
+  *last = Opened{FileDescriptor(*fd), 0, std::nullopt};
   struct stat st;
   if (fstat(*fd, &st) != 0) {
     return ErrnoStatus(errno, absl::StrCat("reading blob ", digest.ToString()));
   }
-  if (!S_ISREG(st.st_mode) || st.st_size != digest.size_bytes) {
-    return reader->Damaged(absl::StrCat("its file has ", st.st_size, " bytes"));
-  }
-  return reader;
+  if (S_ISREG(st.st_mode) && st.st_size == digest.size_bytes) return absl::OkStatus();
+  Quarantine(digest, *last, absl::StrCat("its file has ", st.st_size, " bytes"));
+  return NotFound(digest);
 }
 
-DiskStore::Reader::Reader(DiskStore* store, Digest digest, int fd, int64_t offset, int64_t limit)
+DiskStore::Reader::Reader(DiskStore* store, Digest digest, Opened file, int64_t offset,
+                          int64_t limit)
     : store_(store),
       digest_(std::move(digest)),
-      fd_(fd),
+      file_(std::move(file)),
       begin_(offset),
       end_(limit == 0 ? digest_.size_bytes
                       : offset + std::min(limit, digest_.size_bytes - offset)) {}
 
-DiskStore::Reader::~Reader() {
-  if (fd_ >= 0) close(fd_);
-}
-
 absl::Status DiskStore::Reader::Damaged(absl::string_view why) {
-  store_->Quarantine(digest_, fd_, why);
+  store_->Quarantine(digest_, file_, why);
   if (!handed_out_) return NotFound(digest_);
   return absl::DataLossError(
       absl::StrCat("blob ", digest_.ToString(), " is damaged in the store: ", why));
 }
 
 absl::Status DiskStore::Reader::ReadExactly(size_t bytes, char* to) {
-  size_t filled = 0;
-  while (filled < bytes) {
-    const ssize_t n = pread(fd_, to + filled, bytes - filled, position_ + filled);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EIO) return Damaged("the disk can't read it");
-    if (n < 0) return ErrnoStatus(errno, absl::StrCat("reading blob ", digest_.ToString()));
-    if (n == 0) return Damaged("its file became shorter");
-    filled += n;
+  const Filled filled = ReadFrom(file_.fd.get(), file_.begin + position_, bytes, to);
+  if (!filled.damage.empty()) return Damaged(filled.damage);
+  if (filled.error != 0) {
+    return ErrnoStatus(filled.error, absl::StrCat("reading blob ", digest_.ToString()));
   }
   position_ += bytes;
   hasher_.Update(absl::string_view(to, bytes));
@@ -194,10 +232,10 @@ absl::StatusOr<size_t> DiskStore::Reader::Read(size_t max_bytes,
   if (bytes > 0) {
     if (absl::Status status = ReadExactly(bytes, to(bytes)); !status.ok()) return status;
   }
-  if (position_ == end_ && fd_ >= 0) {
+  if (position_ == end_ && file_.fd.valid()) {
     // What comes after the part that was asked for counts for the hash as well.
     if (absl::Status status = HashUntil(digest_.size_bytes); !status.ok()) return status;
-    if (hasher_.Finish() != digest_) return Damaged("its bytes have another hash");
+    if (hasher_.Finish() != digest_) return Damaged(kWrongHash);
   }
   handed_out_ = true;
   return bytes;
@@ -213,20 +251,37 @@ absl::Status DiskStore::Reader::Read(size_t max_bytes, std::string* piece) {
       .status();
 }
 
-absl::Status DiskStore::Reader::ReadAll(char* to) {
-  if (absl::Status status = ReadExactly(digest_.size_bytes, to); !status.ok()) return status;
-  return hasher_.Finish() == digest_ ? absl::OkStatus() : Damaged("its bytes have another hash");
+absl::Status DiskStore::ReadWhole(const Digest& digest, const Opened& file, char* to) {
+  const auto size = static_cast<size_t>(digest.size_bytes);
+  Filled filled = ReadFrom(file.fd.get(), file.begin, size, to);
+  if (filled.error != 0) {
+    return ErrnoStatus(filled.error, absl::StrCat("reading blob ", digest.ToString()));
+  }
+  if (filled.damage.empty() && blob::DigestOf(absl::string_view(to, size)) != digest) {
+    filled.damage = kWrongHash;
+  }
+  if (filled.damage.empty()) return absl::OkStatus();
+  Quarantine(digest, file, filled.damage);
+  return NotFound(digest);
 }
 
-absl::Status DiskStore::ReadAll(const Digest& digest, const std::function<char*(size_t)>& to) {
-  auto reader = NewReader(digest);
-  if (!reader.ok()) return reader.status();
-  return (*reader)->ReadAll(to(digest.size_bytes));
+absl::Status DiskStore::BatchReader::Read(const Digest& digest,
+                                          const std::function<char*(size_t)>& to) {
+  if (absl::Status valid = blob::ValidateDigest(digest.hash, digest.size_bytes); !valid.ok()) {
+    return valid;
+  }
+  if (digest == blob::EmptyBlobDigest()) {
+    to(0);
+    return absl::OkStatus();
+  }
+  absl::Status status = store_.OpenToRead(digest, BlobKey::Of(digest), &last_);
+  if (!status.ok()) return status;
+  return store_.ReadWhole(digest, last_, to(static_cast<size_t>(digest.size_bytes)));
 }
 
 absl::StatusOr<std::string> DiskStore::ReadAll(const Digest& digest) {
   std::string bytes;
-  absl::Status status = ReadAll(digest, [&](size_t size) {
+  absl::Status status = BatchReader(this).Read(digest, [&](size_t size) {
     bytes.resize(size);
     return bytes.data();
   });
@@ -234,20 +289,28 @@ absl::StatusOr<std::string> DiskStore::ReadAll(const Digest& digest) {
   return bytes;
 }
 
+absl::Status DiskStore::CheckContent(const Digest& digest,
+                                     absl::Span<const absl::string_view> pieces) {
+  const Digest actual = blob::DigestOf(pieces);
+  if (actual == digest) return absl::OkStatus();
+  absl::Status valid = blob::ValidateDigest(digest.hash, digest.size_bytes);
+  if (!valid.ok()) return valid;
+  return absl::InvalidArgumentError(
+      absl::StrCat("blob ", digest.ToString(), ": the bytes sent are ", actual.ToString()));
+}
+
 absl::Status DiskStore::WriteAll(const Digest& digest, absl::string_view bytes) {
   return WriteAll(digest, absl::MakeConstSpan(&bytes, 1));
 }
 
 absl::Status DiskStore::WriteAll(const Digest& digest, absl::Span<const absl::string_view> pieces) {
-  // Checked before the room: what is wrong needs none.
-  const Digest actual = blob::DigestOf(pieces);
-  if (actual != digest) {
-    absl::Status valid = blob::MakeDigest(digest.hash, digest.size_bytes).status();
-    if (!valid.ok()) return valid;
-    return absl::InvalidArgumentError(
-        absl::StrCat("blob ", digest.ToString(), ": the bytes sent are ", actual.ToString()));
-  }
-  if (Contains(digest)) return absl::OkStatus();
+  // Before the room: what is wrong needs none.
+  if (absl::Status status = CheckContent(digest, pieces); !status.ok()) return status;
+  return Contains(digest) ? absl::OkStatus() : WriteVerified(digest, pieces);
+}
+
+absl::Status DiskStore::WriteVerified(const Digest& digest,
+                                      absl::Span<const absl::string_view> pieces) {
   auto writer = NewWriter(digest);
   if (!writer.ok()) return writer.status();
   return (*writer)->CommitVerified(pieces);
