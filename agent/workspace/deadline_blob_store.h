@@ -41,6 +41,10 @@ class DeadlineBlobStore : public blob::BlobStore {
     if (absl::Status spent = Spent(); !spent.ok()) return spent;
     return store_->Read(digests);
   }
+  absl::Status ReadEach(absl::Span<const blob::Digest> digests, const Take& take) override {
+    if (absl::Status spent = Spent(); !spent.ok()) return spent;
+    return store_->ReadEach(digests, take);
+  }
   absl::Status ReadToFile(const blob::Digest& digest, int fd) override {
     if (absl::Status spent = Spent(); !spent.ok()) return spent;
     return store_->ReadToFile(digest, fd);

@@ -11,6 +11,7 @@
 #include "absl/types/span.h"
 #include "common/blob/digest.h"
 #include "common/blob/keep_going.h"
+#include "common/blob/pieces.h"
 
 namespace rally::blob {
 
@@ -48,6 +49,12 @@ class BlobStore {
   // The blobs' bytes in the order of `digests`, verified. All of them are in memory at once: meant
   // for directories and other small blobs.
   virtual absl::StatusOr<std::vector<std::string>> Read(absl::Span<const Digest> digests) = 0;
+
+  // The same of different blobs without holding them all: hands the bytes of `digests[i]` to
+  // `take(i, bytes)`, each once, one after another and in any order. They are valid until it
+  // returns. After an error some may have been handed out.
+  using Take = std::function<void(size_t, Pieces)>;
+  virtual absl::Status ReadEach(absl::Span<const Digest> digests, const Take& take);
 
   // Writes the blob to `fd`, which stays the caller's, from its current offset on. After an error
   // any part of it may have been written; on success all bytes were verified.

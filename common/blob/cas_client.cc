@@ -258,6 +258,44 @@ absl::StatusOr<std::vector<std::string>> CasClient::Read(absl::Span<const Digest
   return blobs;
 }
 
+absl::Status CasClient::ReadEach(absl::Span<const Digest> digests, const Take& take) {
+  if (absl::Status valid = CheckDigests(digests); !valid.ok()) return valid;
+  if (digests.empty()) return absl::OkStatus();
+  const absl::StatusOr<int64_t> batch_limit = calls_->BatchLimit();
+  if (!batch_limit.ok()) return batch_limit.status();
+  // One call after another: whoever wants several at a time calls this several times.
+  const Plan plan =
+      MakePlan(digests, *batch_limit, calls_->options().max_streams, calls_->options());
+  for (const std::vector<size_t>& indices : plan.batches) {
+    std::vector<Digest> batch;
+    std::vector<size_t> numbers;
+    for (size_t i : indices) {
+      if (digests[i] == EmptyBlobDigest()) {
+        take(i, {});
+        continue;
+      }
+      batch.push_back(digests[i]);
+      numbers.push_back(i);
+    }
+    if (batch.empty()) continue;
+    absl::Status status =
+        calls_->BatchRead(batch, [&](size_t k, Pieces bytes) { take(numbers[k], bytes); });
+    if (!status.ok()) return status;
+  }
+  for (size_t i : plan.streams) {
+    std::string bytes;
+    bytes.reserve(std::min(digests[i].size_bytes, kLargestReserveBytes));
+    absl::Status status = calls_->StreamRead(digests[i], [&bytes](absl::string_view piece) {
+      bytes.append(piece.data(), piece.size());
+      return absl::OkStatus();
+    });
+    if (!status.ok()) return status;
+    const absl::string_view whole = bytes;
+    take(i, absl::MakeConstSpan(&whole, 1));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CasClient::ReadToFile(const Digest& digest, int fd) {
   if (absl::Status valid = CheckDigests({digest}); !valid.ok()) return valid;
   if (digest == EmptyBlobDigest()) return absl::OkStatus();

@@ -55,6 +55,7 @@ class CasClient : public BlobStore {
   absl::StatusOr<std::vector<Digest>> FindMissing(absl::Span<const Digest> digests) override;
   absl::Status Upload(std::vector<BlobUpload> uploads) override;
   absl::StatusOr<std::vector<std::string>> Read(absl::Span<const Digest> digests) override;
+  absl::Status ReadEach(absl::Span<const Digest> digests, const Take& take) override;
   absl::Status ReadToFile(const Digest& digest, int fd) override;
 
   // Whether the server answers, and can be used: it has to know SHA-256 and version 2 of the API.

@@ -175,7 +175,7 @@ class Builder {
   absl::Status MakeOrWant(const FileNode& file, uint32_t directory, int directory_fd) {
     ++stats_.files;
     const Digest digest = DigestOfNode(file);
-    if (digest == EmptyBlobDigest()) return WriteFile(directory_fd, {&file, directory}, "");
+    if (digest == EmptyBlobDigest()) return WriteFile(directory_fd, {&file, directory}, {});
     if (local_ != nullptr &&
         local_->TryLocal(digest, ModeOf(file), MtimeOf(file), directory_fd, file.name().c_str())) {
       ++stats_.local_files;
@@ -225,12 +225,10 @@ class Builder {
     std::vector<Digest> digests;
     digests.reserve(batch.size());
     for (const uint32_t wanted : batch) digests.push_back(DigestOfNode(*places_[wanted].node));
-    absl::StatusOr<std::vector<std::string>> blobs = store_.Read(digests);
-    if (!blobs.ok()) return blobs.status();
     FileDescriptor fd;
     size_t open_directory = directories_.size();
-    for (size_t i = 0; i < batch.size(); ++i) {
-      for (uint32_t at = batch[i]; at != kNoPlace; at = places_[at].next) {
+    const auto write = [&](uint32_t first, Pieces bytes) -> absl::Status {
+      for (uint32_t at = first; at != kNoPlace; at = places_[at].next) {
         const Place& place = places_[at];
         if (place.directory != open_directory) {
           absl::StatusOr<FileDescriptor> opened = OpenDirectory(place.directory);
@@ -238,10 +236,15 @@ class Builder {
           fd = *std::move(opened);
           open_directory = place.directory;
         }
-        if (absl::Status s = WriteFile(fd.get(), place, (*blobs)[i]); !s.ok()) return s;
+        if (absl::Status s = WriteFile(fd.get(), place, bytes); !s.ok()) return s;
       }
-    }
-    return absl::OkStatus();
+      return absl::OkStatus();
+    };
+    absl::Status written;
+    absl::Status read = store_.ReadEach(digests, [&](size_t i, Pieces bytes) {
+      if (written.ok()) written = write(batch[i], bytes);
+    });
+    return written.ok() ? read : written;
   }
 
   absl::Status FetchLarge() {
@@ -304,11 +307,13 @@ class Builder {
     return fd;
   }
 
-  absl::Status WriteFile(int directory_fd, const Place& place, absl::string_view bytes) const {
+  absl::Status WriteFile(int directory_fd, const Place& place, Pieces bytes) const {
     absl::StatusOr<FileDescriptor> fd = CreateFile(directory_fd, place);
     if (!fd.ok()) return fd.status();
-    if (absl::Status s = WriteAll(fd->get(), bytes); !s.ok()) {
-      return absl::Status(s.code(), absl::StrCat("'", Shown(place), "': ", s.message()));
+    for (const absl::string_view piece : bytes) {
+      if (absl::Status s = WriteAll(fd->get(), piece); !s.ok()) {
+        return absl::Status(s.code(), absl::StrCat("'", Shown(place), "': ", s.message()));
+      }
     }
     return FinishFile(fd->get(), place);
   }

@@ -36,12 +36,6 @@ bool FindBytes(CodedInputStream* in, std::vector<absl::string_view>* pieces) {
 
 }  // namespace
 
-int64_t SizeOf(Pieces pieces) {
-  int64_t bytes = 0;
-  for (const absl::string_view piece : pieces) bytes += static_cast<int64_t>(piece.size());
-  return bytes;
-}
-
 bool TakeOutBytes(CodedInputStream* in, int number, CodedOutputStream* rest,
                   std::vector<absl::string_view>* pieces) {
   const size_t begin = pieces->size();

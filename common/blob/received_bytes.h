@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "common/blob/pieces.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/message_lite.h"
 #include "grpcpp/support/byte_buffer.h"
@@ -16,10 +17,6 @@
 // protobuf copies the bytes of each blob to a string of its own. What else a message says it
 // parses.
 namespace rally::blob {
-
-using Pieces = absl::Span<const absl::string_view>;
-
-int64_t SizeOf(Pieces pieces);
 
 // Reads to the end of a message, or of one within another. The content of its field `number`, which
 // is of bytes, is appended to `pieces` as it lies there; of several the last one's, as protobuf has

@@ -55,6 +55,9 @@ class TimedStore : public blob::BlobStore {
   absl::StatusOr<std::vector<std::string>> Read(absl::Span<const Digest> digests) override {
     return store_->Read(digests);
   }
+  absl::Status ReadEach(absl::Span<const Digest> digests, const Take& take) override {
+    return store_->ReadEach(digests, take);
+  }
   absl::Status ReadToFile(const Digest& digest, int fd) override {
     return store_->ReadToFile(digest, fd);
   }

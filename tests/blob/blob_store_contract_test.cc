@@ -27,6 +27,7 @@
 namespace rally::blob {
 namespace {
 
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -200,6 +201,34 @@ TEST_P(BlobStoreContractTest, ManySmallBlobsKeepTheirOrder) {
   }
   EXPECT_EQ(store_.FindMissing(digests).value(), expected_missing);
   EXPECT_TRUE(store_.Read(present).value() == expected);
+}
+
+TEST_P(BlobStoreContractTest, HandsOutBlobsOneByOne) {
+  std::vector<Digest> digests = {EmptyBlobDigest()};
+  std::vector<std::string> blobs = {""};
+  std::vector<BlobUpload> uploads;
+  for (int i = 0; i < 300; ++i) {
+    // Some lie across what one read of the network brings, some go by streams.
+    blobs.push_back(absl::StrCat("one by one ", i, std::string(i * 37 % 40'000, '.')));
+    if (i % 100 == 0) blobs.back() += std::string(300'000, '+');
+    digests.push_back(DigestOf(blobs.back()));
+    uploads.push_back({digests.back(), blobs.back()});
+  }
+  ASSERT_EQ(store_.Upload(std::move(uploads)), absl::OkStatus());
+  std::vector<std::string> read(blobs.size());
+  std::vector<int> times(blobs.size());
+  EXPECT_EQ(store_.ReadEach(digests,
+                            [&](size_t i, Pieces bytes) {
+                              ++times[i];
+                              for (const absl::string_view piece : bytes) read[i] += piece;
+                            }),
+            absl::OkStatus());
+  EXPECT_TRUE(read == blobs);
+  EXPECT_THAT(times, Each(1));
+  const auto fail = [](size_t, Pieces) { ADD_FAILURE(); };
+  EXPECT_EQ(store_.ReadEach({}, fail), absl::OkStatus());
+  const Digest gone = DigestOf("gone for good");
+  EXPECT_EQ(store_.ReadEach({gone}, fail).code(), absl::StatusCode::kNotFound);
 }
 
 TEST_P(BlobStoreContractTest, RepeatedDigestsAreAnsweredSensibly) {
