@@ -36,9 +36,9 @@ class CasClient : public BlobStore {
     absl::Duration call_deadline = absl::Seconds(60);
     // Added to a stream's deadline for each MiB.
     absl::Duration deadline_per_mib = absl::Seconds(1);
-    // Of one request or answer with many blobs. Each in flight is in memory twice, as a message and
-    // as what gRPC sends; gRPC's default limit, 4 MiB a message, gains nothing over this.
-    int64_t batch_limit_bytes = 2 * 1024 * 1024;
+    // Of one request or answer with many blobs. Each in flight is in memory at both ends, which
+    // costs more than calls do from here on; gRPC's default limit is 4 MiB a message.
+    int64_t batch_limit_bytes = 1024 * 1024;
     // Blobs above go by ByteStream, smaller ones by batches.
     int64_t max_batched_blob_bytes = 256 * 1024;
     // Batches and streams of one Upload or Read in flight at a time.

@@ -27,8 +27,8 @@ namespace {
 constexpr int64_t kSmallBlobBytes = 256 * 1024;
 // Each, with what a message has beside the bytes of so many blobs, fits one call to a store behind
 // a network, so that one batch is written while others come.
-constexpr int64_t kBatchBytes = 2 * 1024 * 1024 - 300 * 1024;
-constexpr size_t kBatchBlobs = 2'000;
+constexpr int64_t kBatchBytes = 1024 * 1024 - 150 * 1024;
+constexpr size_t kBatchBlobs = 1'000;
 constexpr size_t kBlobsWorthABatch = 50;
 // Batches or streams at a time.
 constexpr int kStreams = 4;
