@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/blob/digest_proto.h"
+#include "common/blob/reader_checks.h"
 #include "common/blob/received_bytes.h"
 #include "common/rpc/status.h"
 #include "google/protobuf/arena.h"
@@ -242,11 +243,16 @@ absl::Status CasClient::Calls::KeepUnstored(
 absl::Status CasClient::Calls::BatchRead(absl::Span<const Digest> digests, const Take& take) {
   absl::flat_hash_map<BlobKey, size_t> wanted;
   for (size_t i = 0; i < digests.size(); ++i) wanted.emplace(BlobKey::Of(digests[i]), i);
-  return Repeat(absl::StrCat("reading a batch of blobs from ", options_.name),
-                [&] { return BatchReadOnce(digests, take, &wanted); });
+  const std::string what = absl::StrCat("reading a batch of blobs from ", options_.name);
+  absl::Status status =
+      Repeat(what, [&] { return BatchReadOnce(digests, take, /*server_checks=*/false, &wanted); });
+  if (!absl::IsDataLoss(status)) return status;
+  return Repeat(what,
+                [&] { return BatchReadOnce(digests, take, /*server_checks=*/true, &wanted); });
 }
 
 absl::Status CasClient::Calls::BatchReadOnce(absl::Span<const Digest> digests, const Take& take,
+                                             bool server_checks,
                                              absl::flat_hash_map<BlobKey, size_t>* wanted) {
   google::protobuf::Arena arena;
   auto& request = *google::protobuf::Arena::CreateMessage<reapi::BatchReadBlobsRequest>(&arena);
@@ -259,6 +265,7 @@ absl::Status CasClient::Calls::BatchReadOnce(absl::Span<const Digest> digests, c
   grpc::SerializationTraits<reapi::BatchReadBlobsRequest>::Serialize(request, &asked, &own_buffer);
   grpc::ClientContext context;
   SetDeadline(absl::Now() + options_.call_deadline, &context);
+  if (!server_checks) context.AddMetadata(kReaderChecks, "1");
   grpc::ByteBuffer bytes;
   const grpc::Status ended = CallWithBytes(channel_, kBatchReadMethod, asked, &context, &bytes);
   if (!ended.ok()) return FromServer(ended.error_code(), ended.error_message());

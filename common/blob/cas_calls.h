@@ -86,7 +86,7 @@ class CasClient::Calls {
   absl::Status KeepUnstored(const absl::flat_hash_map<BlobKey, absl::Status>& answers,
                             BatchUpdate* batch) const;
   // Reads blobs, and forgets those that were taken: a final reason if others failed.
-  absl::Status BatchReadOnce(absl::Span<const Digest> digests, const Take& take,
+  absl::Status BatchReadOnce(absl::Span<const Digest> digests, const Take& take, bool server_checks,
                              absl::flat_hash_map<BlobKey, size_t>* wanted);
   // How many bytes of an upload the server has, as far as it tells.
   int64_t ReceivedBytes(const std::string& upload);
@@ -94,7 +94,8 @@ class CasClient::Calls {
   absl::Status WriteOnce(const Digest& digest, const std::string& upload, int64_t begin,
                          const OpenBytes& open);
   // An error of the sink's is told apart by `sunk`, which then holds it.
-  absl::Status ReadOnce(const Digest& digest, Hasher* hasher, const Sink& sink, absl::Status* sunk);
+  absl::Status ReadOnce(const Digest& digest, bool server_checks, Hasher* hasher, const Sink& sink,
+                        absl::Status* sunk);
   std::string ResourcePrefix() const;
   absl::Time StreamDeadline(const Digest& digest) const;
 

@@ -10,6 +10,7 @@
 #include "common/blob/batch_message.h"
 #include "common/blob/cas_calls.h"
 #include "common/blob/raw_stream.h"
+#include "common/blob/reader_checks.h"
 #include "common/blob/stream_frame.h"
 #include "google/bytestream/bytestream.pb.h"
 
@@ -164,24 +165,30 @@ absl::Status CasClient::Calls::StreamRead(const Digest& digest, const Sink& sink
   absl::Status sunk;
   absl::Status status =
       Repeat(absl::StrCat("reading blob ", digest.ToString(), " from ", options_.name), [&] {
-        absl::Status read = ReadOnce(digest, &hasher, sink, &sunk);
+        absl::Status read = ReadOnce(digest, /*server_checks=*/false, &hasher, sink, &sunk);
         // Not the server's fault: nothing to repeat.
         return sunk.ok() ? read : absl::OkStatus();
       });
   if (!sunk.ok()) return sunk;
   if (!status.ok()) return status;
   if (hasher.Finish() != digest) {
+    // What was given to the sink stays wrong: this is for the server to find out.
+    ReadOnce(
+        digest, /*server_checks=*/true, &hasher, [](absl::string_view) { return absl::OkStatus(); },
+        &sunk)
+        .IgnoreError();
     return absl::DataLossError(
         absl::StrCat("blob ", digest.ToString(), ": ", options_.name, " sent wrong bytes"));
   }
   return absl::OkStatus();
 }
 
-absl::Status CasClient::Calls::ReadOnce(const Digest& digest, Hasher* hasher, const Sink& sink,
-                                        absl::Status* sunk) {
+absl::Status CasClient::Calls::ReadOnce(const Digest& digest, bool server_checks, Hasher* hasher,
+                                        const Sink& sink, absl::Status* sunk) {
   if (hasher->size_bytes() == digest.size_bytes) return absl::OkStatus();
   grpc::ClientContext context;
   SetDeadline(StreamDeadline(digest), &context);
+  if (!server_checks) context.AddMetadata(kReaderChecks, "1");
   google::bytestream::ReadRequest request;
   request.set_resource_name(
       absl::StrCat(ResourcePrefix(), "blobs/", digest.hash, "/", digest.size_bytes));

@@ -15,6 +15,7 @@
 #include "common/blob/instance_name.h"
 #include "common/blob/received_bytes.h"
 #include "common/rpc/status.h"
+#include "controller/blob/check_of.h"
 #include "controller/blob/digest_function.h"
 #include "controller/blob/message_bulk.h"
 #include "controller/blob/run_on_disk.h"
@@ -231,7 +232,7 @@ grpc::ServerUnaryReactor* CasService::BatchUpdateBlobs(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* CasService::BatchReadBlobs(grpc::CallbackServerContext* context,
                                                      const grpc::ByteBuffer* request_bytes,
                                                      grpc::ByteBuffer* response) {
-  return RunOnDisk(threads_, context, [this, request_bytes, response]() -> absl::Status {
+  return RunOnDisk(threads_, context, [this, context, request_bytes, response]() -> absl::Status {
     reapi::BatchReadBlobsRequest request;
     absl::Status valid = ParseWithinBulk(*request_bytes, &request);
     if (!valid.ok()) return valid;
@@ -242,7 +243,7 @@ grpc::ServerUnaryReactor* CasService::BatchReadBlobs(grpc::CallbackServerContext
     if (!fits.ok()) return fits;
     const auto append = AcceptsZstd(request) ? AppendCompressedBlob : AppendBlob;
     blob::BatchMessage message;
-    DiskStore::BatchReader reader(store_);
+    DiskStore::BatchReader reader(store_, CheckOf(*context));
     for (const reapi::Digest& digest : request.digests()) append(reader, digest, &message);
     *response = message.Take();
     return absl::OkStatus();

@@ -108,8 +108,11 @@ class DiskStore {
   };
   absl::StatusOr<std::unique_ptr<Writer>> NewWriter(const blob::Digest& digest);
 
+  // Who compares what is read with the digest. A blob's size is always seen to.
+  enum class Check { kHere, kByReader };
+
   // Hands out one blob piece by piece. The last piece is handed out after the whole was verified,
-  // so whoever got all pieces has the right bytes.
+  // so whoever got all pieces has the right bytes, unless it checks them itself.
   class Reader {
    public:
     // The next bytes, at most max_bytes, to `to(how many)`; returns how many, 0 at the end.
@@ -119,7 +122,8 @@ class DiskStore {
 
    private:
     friend class DiskStore;
-    Reader(DiskStore* store, blob::Digest digest, Opened file, int64_t offset, int64_t limit);
+    Reader(DiskStore* store, blob::Digest digest, Opened file, int64_t offset, int64_t limit,
+           Check check);
     absl::Status HashUntil(int64_t offset);
     absl::Status ReadExactly(size_t bytes, char* to);
     absl::Status Damaged(absl::string_view why);
@@ -129,13 +133,14 @@ class DiskStore {
     const Opened file_;  // None for the empty blob.
     const int64_t begin_;
     const int64_t end_;
+    const Check check_;
     int64_t position_ = 0;  // Of the blob's next byte to read.
     bool handed_out_ = false;
     blob::Hasher hasher_;
   };
   // From `offset` on, `limit` bytes, or all for 0. OutOfRange if the offset isn't within the blob.
   absl::StatusOr<std::unique_ptr<Reader>> NewReader(const blob::Digest& digest, int64_t offset = 0,
-                                                    int64_t limit = 0);
+                                                    int64_t limit = 0, Check check = Check::kHere);
 
   // A whole small blob.
   absl::StatusOr<std::string> ReadAll(const blob::Digest& digest);
@@ -143,12 +148,14 @@ class DiskStore {
   // Whole small blobs, one after another. Those that came together are read the faster.
   class BatchReader {
    public:
-    explicit BatchReader(DiskStore* store) : store_(*store) {}
+    explicit BatchReader(DiskStore* store, Check check = Check::kHere)
+        : store_(*store), check_(check) {}
     // To `to(size)`, which is asked for once there is a file with so many bytes.
     absl::Status Read(const blob::Digest& digest, const std::function<char*(size_t)>& to);
 
    private:
     DiskStore& store_;
+    const Check check_;
     Opened last_;
   };
 
@@ -199,8 +206,7 @@ class DiskStore {
   BlobFiles::State Look(const BlobKey& key);
   // NotFound if there is none. `last` is used again, and kept, if it has the blob.
   absl::Status OpenToRead(const blob::Digest& digest, const BlobKey& key, Opened* last);
-  // The whole blob, checked.
-  absl::Status ReadWhole(const blob::Digest& digest, const Opened& file, char* to);
+  absl::Status ReadWhole(const blob::Digest& digest, const Opened& file, Check check, char* to);
   static absl::Status CheckContent(const blob::Digest& digest,
                                    absl::Span<const absl::string_view> pieces);
   // Stores bytes whose hash was checked just now, of a blob that wasn't there.

@@ -83,7 +83,7 @@ void DiskStore::MoveOutOfPack(const BlobKey& key) {
   if (!fd.ok()) return;  // Whoever looks for the blob next finds out.
   const Opened old{*std::move(fd), place->offset, place};
   std::string bytes(static_cast<size_t>(key.size_bytes), '\0');
-  absl::Status status = ReadWhole(digest, old, bytes.data());
+  absl::Status status = ReadWhole(digest, old, Check::kHere, bytes.data());
   if (absl::IsNotFound(status)) return;  // Damaged, and put aside.
   index_.Claim(key);
   // Unless it was evicted meanwhile.

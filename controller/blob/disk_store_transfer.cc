@@ -132,7 +132,8 @@ absl::Status DiskStore::Writer::CommitVerified(absl::Span<const absl::string_vie
 
 absl::StatusOr<std::unique_ptr<DiskStore::Reader>> DiskStore::NewReader(const Digest& digest,
                                                                         int64_t offset,
-                                                                        int64_t limit) {
+                                                                        int64_t limit,
+                                                                        Check check) {
   absl::Status valid = blob::MakeDigest(digest.hash, digest.size_bytes).status();
   if (!valid.ok()) return valid;
   if (offset < 0 || offset > digest.size_bytes) {
@@ -141,12 +142,12 @@ absl::StatusOr<std::unique_ptr<DiskStore::Reader>> DiskStore::NewReader(const Di
   }
   if (limit < 0) return absl::InvalidArgumentError("the number of bytes to read is negative");
   if (digest == blob::EmptyBlobDigest()) {
-    return std::unique_ptr<Reader>(new Reader(this, digest, {}, 0, 0));
+    return std::unique_ptr<Reader>(new Reader(this, digest, {}, 0, 0, check));
   }
   Opened file;
   absl::Status status = OpenToRead(digest, BlobKey::Of(digest), &file);
   if (!status.ok()) return status;
-  return std::unique_ptr<Reader>(new Reader(this, digest, std::move(file), offset, limit));
+  return std::unique_ptr<Reader>(new Reader(this, digest, std::move(file), offset, limit, check));
 }
 
 absl::Status DiskStore::OpenToRead(const Digest& digest, const BlobKey& key, Opened* last) {
@@ -187,13 +188,13 @@ absl::Status DiskStore::OpenToRead(const Digest& digest, const BlobKey& key, Ope
 }
 
 DiskStore::Reader::Reader(DiskStore* store, Digest digest, Opened file, int64_t offset,
-                          int64_t limit)
+                          int64_t limit, Check check)
     : store_(store),
       digest_(std::move(digest)),
       file_(std::move(file)),
       begin_(offset),
-      end_(limit == 0 ? digest_.size_bytes
-                      : offset + std::min(limit, digest_.size_bytes - offset)) {}
+      end_(limit == 0 ? digest_.size_bytes : offset + std::min(limit, digest_.size_bytes - offset)),
+      check_(check) {}
 
 absl::Status DiskStore::Reader::Damaged(absl::string_view why) {
   store_->Quarantine(digest_, file_, why);
@@ -209,11 +210,12 @@ absl::Status DiskStore::Reader::ReadExactly(size_t bytes, char* to) {
     return ErrnoStatus(filled.error, absl::StrCat("reading blob ", digest_.ToString()));
   }
   position_ += bytes;
-  hasher_.Update(absl::string_view(to, bytes));
+  if (check_ == Check::kHere) hasher_.Update(absl::string_view(to, bytes));
   return absl::OkStatus();
 }
 
 absl::Status DiskStore::Reader::HashUntil(int64_t offset) {
+  if (check_ == Check::kByReader) position_ = std::max(position_, offset);
   if (position_ >= offset) return absl::OkStatus();
   const std::unique_ptr<char[]> skipped(new char[kReadBytes]);
   while (position_ < offset) {
@@ -232,7 +234,7 @@ absl::StatusOr<size_t> DiskStore::Reader::Read(size_t max_bytes,
   if (bytes > 0) {
     if (absl::Status status = ReadExactly(bytes, to(bytes)); !status.ok()) return status;
   }
-  if (position_ == end_ && file_.fd.valid()) {
+  if (position_ == end_ && file_.fd.valid() && check_ == Check::kHere) {
     // What comes after the part that was asked for counts for the hash as well.
     if (absl::Status status = HashUntil(digest_.size_bytes); !status.ok()) return status;
     if (hasher_.Finish() != digest_) return Damaged(kWrongHash);
@@ -251,13 +253,14 @@ absl::Status DiskStore::Reader::Read(size_t max_bytes, std::string* piece) {
       .status();
 }
 
-absl::Status DiskStore::ReadWhole(const Digest& digest, const Opened& file, char* to) {
+absl::Status DiskStore::ReadWhole(const Digest& digest, const Opened& file, Check check, char* to) {
   const auto size = static_cast<size_t>(digest.size_bytes);
   Filled filled = ReadFrom(file.fd.get(), file.begin, size, to);
   if (filled.error != 0) {
     return ErrnoStatus(filled.error, absl::StrCat("reading blob ", digest.ToString()));
   }
-  if (filled.damage.empty() && blob::DigestOf(absl::string_view(to, size)) != digest) {
+  if (filled.damage.empty() && check == Check::kHere &&
+      blob::DigestOf(absl::string_view(to, size)) != digest) {
     filled.damage = kWrongHash;
   }
   if (filled.damage.empty()) return absl::OkStatus();
@@ -276,7 +279,7 @@ absl::Status DiskStore::BatchReader::Read(const Digest& digest,
   }
   absl::Status status = store_.OpenToRead(digest, BlobKey::Of(digest), &last_);
   if (!status.ok()) return status;
-  return store_.ReadWhole(digest, last_, to(static_cast<size_t>(digest.size_bytes)));
+  return store_.ReadWhole(digest, last_, check_, to(static_cast<size_t>(digest.size_bytes)));
 }
 
 absl::StatusOr<std::string> DiskStore::ReadAll(const Digest& digest) {

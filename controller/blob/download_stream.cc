@@ -5,6 +5,7 @@
 #include "common/blob/batch_message.h"
 #include "common/blob/stream_frame.h"
 #include "common/rpc/status.h"
+#include "controller/blob/check_of.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
 
 namespace rally::cas {
@@ -27,7 +28,8 @@ DownloadStream::DownloadStream(ByteStreamParts* parts, grpc::CallbackServerConte
     : parts_(parts),
       peer_(PeerOf(context->peer())),
       place_(parts->streams.Take(peer_)),
-      idle_(&parts->idle_watch, context) {
+      idle_(&parts->idle_watch, context),
+      check_(CheckOf(*context)) {
   if (!Parse(request, &request_)) {
     Finish(rpc::ToGrpc(absl::InvalidArgumentError("the request is no ReadRequest message")));
     return;
@@ -54,7 +56,7 @@ absl::Status DownloadStream::Open() {
     encoder_ = std::make_unique<ZstdEncoder>();
   }
   auto reader =
-      parts_->store->NewReader(name->digest, request_.read_offset(), request_.read_limit());
+      parts_->store->NewReader(name->digest, request_.read_offset(), request_.read_limit(), check_);
   if (!reader.ok()) return reader.status();
   reader_ = *std::move(reader);
   return absl::OkStatus();

@@ -40,6 +40,7 @@ class DownloadStream : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   StreamCount::Place place_;
   StreamCount::Place compressed_place_;
   IdleWatch::Stream idle_;  // It's the client's turn while a frame is sent.
+  const DiskStore::Check check_;
   std::unique_ptr<DiskStore::Reader> reader_;
   std::unique_ptr<ZstdEncoder> encoder_;  // Null for plain bytes.
   bool encoder_finished_ = false;

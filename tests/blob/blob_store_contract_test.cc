@@ -220,7 +220,8 @@ TEST_P(BlobStoreContractTest, HandsOutBlobsOneByOne) {
   EXPECT_EQ(store_.ReadEach(digests,
                             [&](size_t i, Pieces bytes) {
                               ++times[i];
-                              for (const absl::string_view piece : bytes) read[i] += piece;
+                              for (const absl::string_view piece : bytes)
+                                absl::StrAppend(&read[i], piece);
                             }),
             absl::OkStatus());
   EXPECT_TRUE(read == blobs);

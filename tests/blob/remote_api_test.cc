@@ -44,6 +44,27 @@ TEST_F(RemoteApiTest, DamagedBlobNeverReachesAClient) {
   EXPECT_TRUE(client.Read({digest})->front() == bytes);
 }
 
+// Our client checks what it gets, so the server doesn't; it still finds out, and the blob heals.
+TEST_F(RemoteApiTest, WhatTheClientFindsDamagedTheServerPutsAside) {
+  blob::CasClient client(channel_, {});
+  for (const std::string& bytes : {std::string(5'000, 's'), std::string(3'000'000, 'l')}) {
+    const Digest digest = Put(bytes);
+    const fs::path file = server_.directory() / "cas" / digest.hash.substr(0, 2) /
+                          absl::StrCat(digest.hash.substr(2), "-", digest.size_bytes);
+    fs::permissions(file, fs::perms::owner_all);
+    std::string flipped = bytes;
+    flipped[1'234] = 'X';
+    std::ofstream(file, std::ios::binary) << flipped;
+    const int64_t before = server_.store().quarantined();
+    EXPECT_FALSE(client.Read({digest}).ok());
+    EXPECT_EQ(server_.store().quarantined(), before + 1);
+    EXPECT_EQ(client.Read({digest}).status().code(), absl::StatusCode::kNotFound);
+    EXPECT_EQ(client.FindMissing({digest})->size(), 1);
+    EXPECT_EQ(client.Upload({{digest, bytes}}), absl::OkStatus());
+    EXPECT_TRUE(client.Read({digest})->front() == bytes);
+  }
+}
+
 TEST_F(RemoteApiTest, ClientRepeatsWhenTheServerComesBack) {
   blob::CasClient::Options options;
   options.first_pause = absl::Milliseconds(20);
