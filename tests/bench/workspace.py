@@ -32,6 +32,10 @@ LARGE_BYTES = 1 << 30
 MIB = 1 << 20
 
 
+# As the units in docs/operating.md start them.
+DAEMON_ENVIRONMENT = dict(os.environ, GLIBC_TUNABLES="glibc.malloc.hugetlb=1")
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -58,7 +62,8 @@ class Controller:
     def __init__(self, folder):
         self.popen = subprocess.Popen(
             [runfiles_path.find("controller/rally-controller"), "--insecure", "--data", folder,
-             "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+             "--listen", "127.0.0.1:0"], env=DAEMON_ENVIRONMENT, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True)
         for line in self.popen.stdout:
             if line.startswith("listening on "):
                 self.address = line.split()[-1]
@@ -80,7 +85,8 @@ class Agent:
     def __init__(self, controller, folder):
         self.popen = subprocess.Popen(
             [runfiles_path.find("tests/bench/workspace_agent"), controller.address, folder],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            env=DAEMON_ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True)
         self.do("settle")
 
     @property
