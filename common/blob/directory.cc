@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/blob/digest_proto.h"
 #include "common/pipeline/utf8.h"
+#include "google/protobuf/arena.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 
@@ -14,6 +15,18 @@ namespace {
 
 constexpr int64_t kMinTimestampSeconds = -62135596800;  // 0001-01-01.
 constexpr int64_t kMaxTimestampSeconds = 253402300799;  // 9999-12-31.
+
+// What most of a parsed directory takes of its arena.
+constexpr size_t kParsedPerSerialised = 3;
+constexpr size_t kLeastBlockBytes = 512;
+constexpr size_t kLargestBlockBytes = 1 << 20;
+
+absl::Status Parse(absl::string_view bytes, Directory* directory) {
+  if (!directory->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return absl::InvalidArgumentError("the blob is no Directory message");
+  }
+  return Validate(*directory);
+}
 
 template <typename Nodes>
 void SortByName(Nodes* nodes) {
@@ -179,11 +192,18 @@ absl::Status Validate(const Directory& directory) {
 
 absl::StatusOr<Directory> ParseDirectory(absl::string_view bytes) {
   Directory directory;
-  if (!directory.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return absl::InvalidArgumentError("the blob is no Directory message");
-  }
-  if (absl::Status valid = Validate(directory); !valid.ok()) return valid;
+  if (absl::Status parsed = Parse(bytes, &directory); !parsed.ok()) return parsed;
   return directory;
+}
+
+absl::StatusOr<std::shared_ptr<const Directory>> ParseSharedDirectory(absl::string_view bytes) {
+  google::protobuf::ArenaOptions options;
+  options.start_block_size =
+      std::clamp(bytes.size() * kParsedPerSerialised, kLeastBlockBytes, kLargestBlockBytes);
+  auto arena = std::make_shared<google::protobuf::Arena>(options);
+  auto* const directory = google::protobuf::Arena::CreateMessage<Directory>(arena.get());
+  if (absl::Status parsed = Parse(bytes, directory); !parsed.ok()) return parsed;
+  return std::shared_ptr<const Directory>(std::move(arena), directory);
 }
 
 uint32_t ModeOf(const FileNode& node) {

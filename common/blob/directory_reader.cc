@@ -13,8 +13,9 @@ namespace {
 constexpr int64_t kParsedPerSerialised = 3;
 constexpr int64_t kEntryOverheadBytes = 512;
 
-absl::StatusOr<Directory> Parse(const Digest& digest, absl::string_view bytes) {
-  absl::StatusOr<Directory> directory = ParseDirectory(bytes);
+absl::StatusOr<std::shared_ptr<const Directory>> Parse(const Digest& digest,
+                                                       absl::string_view bytes) {
+  absl::StatusOr<std::shared_ptr<const Directory>> directory = ParseSharedDirectory(bytes);
   if (directory.ok()) return directory;
   return absl::Status(directory.status().code(),
                       absl::StrCat("blob ", digest.ToString(), ": ", directory.status().message()));
@@ -54,10 +55,8 @@ void CachingDirectoryReader::Insert(const Digest& digest, Cached cached) {
 
 absl::StatusOr<std::shared_ptr<const Directory>> CachingDirectoryReader::ParseAndKeep(
     const Digest& digest, absl::string_view bytes) {
-  absl::StatusOr<Directory> parsed = Parse(digest, bytes);
-  if (!parsed.ok()) return parsed.status();
-  auto directory = std::make_shared<const Directory>(*std::move(parsed));
-  Insert(digest, {directory, nullptr});
+  absl::StatusOr<std::shared_ptr<const Directory>> directory = Parse(digest, bytes);
+  if (directory.ok()) Insert(digest, {*directory, nullptr});
   return directory;
 }
 

@@ -29,6 +29,9 @@ constexpr int kMinReconnectMs = 100;
 constexpr int kMaxReconnectMs = 1'000;
 // Blob batches are the biggest messages: 4 MiB of data and what describes it.
 constexpr int kMaxMessageBytes = 8 << 20;
+// By default 16 KiB: each batch of blobs would come in a hundred frames, and most of its files in
+// two pieces. Larger ones keep small messages of the same connection waiting.
+constexpr int kMaxFrameBytes = 256 << 10;
 
 struct HostPort {
   std::string host;
@@ -113,6 +116,7 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& address,
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kMinReconnectMs);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kHandshakeTimeoutMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectMs);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, kMaxFrameBytes);
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   if (connection == Connection::kOwn) {
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -244,6 +248,7 @@ void ConfigureServer(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kMaxIdleMs);
   builder->AddChannelArgument("grpc.server_handshake_timeout_ms", kHandshakeTimeoutMs);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, kMaxFrameBytes);
   builder->SetMaxReceiveMessageSize(kMaxMessageBytes);
 }
 
