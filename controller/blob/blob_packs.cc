@@ -100,7 +100,9 @@ void BlobPacks::LoadPack(uint64_t pack) {
     LOG(ERROR) << "pack=" << pack << " can't be read, its blobs aren't found: " << blobs.status();
     return;
   }
-  Hold(pack, blobs->empty() ? 0 : blobs->back().offset + blobs->back().key.size_bytes);
+  int64_t bytes = 0;
+  for (const PackedBlob& blob : *blobs) bytes += blob.key.size_bytes;
+  Hold(pack, bytes);
   for (const PackedBlob& blob : *blobs) AddPlace(blob.key, {pack, blob.offset});
   LetGo(pack);
 }
@@ -167,7 +169,7 @@ BlobPacks::NewPack::NewPack(BlobPacks* packs, uint64_t pack, std::vector<BlobKey
     offsets_.push_back(offset);
     offset += key.size_bytes;
   }
-  packs_->Hold(pack_, offset);
+  packs_->Hold(pack_, offset - begin);
 }
 
 BlobPacks::NewPack::NewPack(NewPack&& other) noexcept

@@ -102,7 +102,7 @@ class BlobPacks {
     absl::flat_hash_map<BlobKey, Place> places ABSL_GUARDED_BY(mutex);
   };
   struct Pack {
-    int64_t bytes = 0;
+    int64_t bytes = 0;  // Of all its blobs.
     int64_t live_bytes = 0;
     int64_t live_blobs = 0;
     bool held = false;  // By its NewPack, or while it is loaded.

@@ -100,7 +100,10 @@ BlobFiles::State DiskStore::Look(const BlobKey& key) {
 bool DiskStore::Confirm(const BlobKey& key, BlobIndex::Seconds keep_until) {
   const BlobIndex::Presence known = index_.Claim(key);
   const BlobFiles::State state = Look(key);
-  if (state != BlobFiles::State::kPresent && packs_->Forget(key)) {
+  const std::optional<BlobPacks::Place> place = packs_->Find(key);
+  if (state != BlobFiles::State::kPresent && place.has_value()) {
+    packs_->MarkSparse(place->pack);  // A restart would take what else it has for lost.
+    packs_->Forget(key);
     ++quarantined_;
     LOG(ERROR) << "blob=" << key.ToDigest()
                << " is lost: the file of its pack is gone or too short";

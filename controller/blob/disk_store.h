@@ -235,9 +235,8 @@ class DiskStore {
                   DiskUse* to_free);
   // Gives files of their own to blobs whose packs hold little else, or damage.
   void EmptySparsePacks();
-  void MoveOutOfPack(const BlobKey& key);
-  // To a file of its own, of a blob that the index counts already and nobody else changes.
-  absl::Status WriteUncounted(const blob::Digest& digest, absl::string_view bytes);
+  // NotFound when it was found damaged, and put aside, or is gone.
+  absl::Status CopyOutOfPack(const BlobKey& key, const BlobPacks::Place& place);
   void SaveLastUses(bool clean);
   bool IsStopping() ABSL_LOCKS_EXCLUDED(room_mutex_);
 

@@ -69,46 +69,61 @@ absl::Status DiskStore::WritePack(absl::Span<const BatchBlob> blobs,
 }
 
 void DiskStore::EmptySparsePacks() {
-  for (const BlobKey& key : packs_->TakeSparse()) {
-    if (IsStopping()) return;
-    MoveOutOfPack(key);
+  const std::vector<BlobKey> keys = packs_->TakeSparse();
+  if (keys.empty()) return;
+  std::vector<std::pair<BlobKey, BlobPacks::Place>> copied;
+  absl::Status status;
+  for (const BlobKey& key : keys) {
+    const std::optional<BlobPacks::Place> place = packs_->Find(key);
+    if (!place.has_value()) continue;
+    if (status.ok() && !IsStopping()) status = CopyOutOfPack(key, *place);
+    // Found damaged, and put aside.
+    if (absl::IsNotFound(status)) {
+      status = absl::OkStatus();
+      continue;
+    }
+    copied.emplace_back(key, *place);
   }
+  // What was durable stays so: a pack goes once the copies are on the disk.
+  if (status.ok() && !IsStopping()) status = Sync();
+  const bool done = status.ok() && !IsStopping();
+  for (const auto& [key, place] : copied) {
+    if (!done) {
+      packs_->MarkSparse(place.pack);
+      continue;
+    }
+    index_.Claim(key);
+    // Unless it was evicted meanwhile.
+    if (packs_->Find(key) == place) packs_->Forget(key);
+    index_.Release(key, BlobIndex::Presence::kUnknown, 0);
+  }
+  LOG_IF(WARNING, !status.ok()) << "some blobs stay in files with others: " << status;
 }
 
-void DiskStore::MoveOutOfPack(const BlobKey& key) {
+absl::Status DiskStore::CopyOutOfPack(const BlobKey& key, const BlobPacks::Place& place) {
   const Digest digest = key.ToDigest();
-  const std::optional<BlobPacks::Place> place = packs_->Find(key);
-  if (!place.has_value()) return;
-  absl::StatusOr<FileDescriptor> fd = packs_->OpenPack(place->pack);
-  if (!fd.ok()) return;  // Whoever looks for the blob next finds out.
-  const Opened old{*std::move(fd), place->offset, place};
+  absl::StatusOr<FileDescriptor> fd = packs_->OpenPack(place.pack);
+  if (!fd.ok()) return fd.status();
+  const Opened old{*std::move(fd), place.offset, place};
   std::string bytes(static_cast<size_t>(key.size_bytes), '\0');
   absl::Status status = ReadWhole(digest, old, Check::kHere, bytes.data());
-  if (absl::IsNotFound(status)) return;  // Damaged, and put aside.
-  index_.Claim(key);
-  // Unless it was evicted meanwhile.
-  if (packs_->Find(key) == place) {
-    if (status.ok()) status = WriteUncounted(digest, bytes);
-    if (status.ok()) {
-      packs_->Forget(key);
-    } else {
-      packs_->MarkSparse(place->pack);
-      LOG(WARNING) << "blob=" << digest << " stays in a file with others: " << status;
-    }
-  }
-  index_.Release(key, BlobIndex::Presence::kUnknown, 0);
-}
-
-absl::Status DiskStore::WriteUncounted(const Digest& digest, absl::string_view bytes) {
+  if (!status.ok()) return status;
   ++linking_;
   const absl::Cleanup linked = [this] { --linking_; };
   absl::StatusOr<BlobFiles::Unfinished> file = files_->Create(digest);
   if (!file.ok()) return file.status();
   const absl::Cleanup discard = [&] { files_->Discard(*file); };
-  absl::Status status = blob::WriteAll(file->fd, bytes);
-  if (status.ok()) status = files_->Link(digest, *file);
-  if (absl::IsAlreadyExists(status)) return absl::OkStatus();
-  if (status.ok()) ++committed_;
+  status = blob::WriteAll(file->fd, bytes);
+  if (!status.ok()) return status;
+  index_.Claim(key);
+  // The index counts it already, and still as one.
+  if (packs_->Find(key) == place) {
+    // What an earlier try, or a crash, left under the name is no better than this.
+    status = files_->Remove(digest);
+    if (status.ok()) status = files_->Link(digest, *file);
+    if (status.ok()) ++committed_;
+  }
+  index_.Release(key, BlobIndex::Presence::kUnknown, 0);
   return status;
 }
 

@@ -250,6 +250,32 @@ TEST_F(DiskStorePacksTest, EvictionTakesPacksApart) {
   ExpectAll(pinned);
 }
 
+TEST_F(DiskStorePacksTest, APackOfTinyBlobsStaysWhileMostAreNeeded) {
+  options_.limits.max_blobs = 40;
+  Open();
+  std::vector<std::string> tiny;
+  for (int i = 0; i < 20; ++i) tiny.push_back(absl::StrCat(i));
+  EXPECT_THAT(Write(tiny), Each(absl::OkStatus()));
+  Advance(absl::Hours(1));
+  PutMany("more", 17);
+  store_->AwaitEviction();
+  EXPECT_EQ(store_->evicted(), 5);
+  EXPECT_EQ(CountFiles(), 17) << "15 of 20 are still where they were";
+  EXPECT_THAT(Packs(), SizeIs(1));
+}
+
+TEST_F(DiskStorePacksTest, WhatIsLeftOfACutPackOutlivesARestart) {
+  Open();
+  const std::vector<std::string> contents = PutBatch("cut", 20);
+  const fs::path pack = Packs().front();
+  fs::resize_file(pack, fs::file_size(pack) - 1);
+  EXPECT_FALSE(store_->Contains(DigestOf(contents.back())));
+  store_->AwaitEviction();
+  Open();
+  for (int i = 0; i < 19; ++i)
+    EXPECT_EQ(store_->ReadAll(DigestOf(contents[i])).value(), contents[i]);
+}
+
 TEST_F(DiskStorePacksTest, WhatIsReadWhileItMovesIsRight) {
   options_.grace = absl::ZeroDuration();
   options_.limits.max_blobs = 400;
