@@ -173,10 +173,11 @@ absl::Status CasClient::Calls::StreamRead(const Digest& digest, const Sink& sink
   if (!status.ok()) return status;
   if (hasher.Finish() != digest) {
     // What was given to the sink stays wrong: this is for the server to find out.
-    ReadOnce(
-        digest, /*server_checks=*/true, &hasher, [](absl::string_view) { return absl::OkStatus(); },
-        &sunk)
-        .IgnoreError();
+    Repeat("finding damage", [&] {
+      Hasher again;
+      const Sink nothing = [](absl::string_view) { return absl::OkStatus(); };
+      return ReadOnce(digest, /*server_checks=*/true, &again, nothing, &sunk);
+    }).IgnoreError();
     return absl::DataLossError(
         absl::StrCat("blob ", digest.ToString(), ": ", options_.name, " sent wrong bytes"));
   }

@@ -180,6 +180,7 @@ bool BlobFiles::TakeQuarantineRoom(int64_t bytes) {
 void BlobFiles::KeepDamaged(const Digest& digest, int fd, int64_t offset) {
   if (!TakeQuarantineRoom(digest.size_bytes)) return;
   const std::string name = absl::StrCat(digest.hash, "-", digest.size_bytes);
+  unlinkat(quarantine_fd_, name.c_str(), 0);
   const FileDescriptor copy(openat(quarantine_fd_, name.c_str(),
                                    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
                                    kBlobMode));

@@ -71,6 +71,8 @@ absl::StatusOr<std::unique_ptr<BlobPacks>> BlobPacks::Open(int parent_fd) {
     }
   });
   if (!listed.ok()) return listed;
+  // Of a blob that lies in several, the latest place counts: it came because the others were bad.
+  std::sort(packs->from_before_.rbegin(), packs->from_before_.rend());
   packs->next_ = last + 1;
   if (packs->from_before_.empty()) packs->loaded_.Notify();
   return packs;
@@ -88,22 +90,27 @@ void BlobPacks::Load(const std::function<bool()>& is_stopping) {
 
 void BlobPacks::LoadPack(uint64_t pack) {
   absl::StatusOr<FileDescriptor> file = OpenPack(pack);
-  absl::StatusOr<std::vector<PackedBlob>> blobs =
-      file.ok() ? ReadPackTable(file->get()) : file.status();
-  if (absl::IsDataLoss(blobs.status())) {
+  absl::StatusOr<PackTable> table =
+      file.ok() ? ReadPackTable(file->get()) : absl::UnavailableError(file.status().message());
+  if (absl::IsDataLoss(table.status())) {
     LOG(ERROR) << "pack=" << pack
-               << " is removed, its blobs count as missing: " << blobs.status().message();
+               << " is removed, its blobs count as missing: " << table.status().message();
     unlinkat(directory_.get(), NameOf(pack).c_str(), 0);
     return;
   }
-  if (!blobs.ok()) {
-    LOG(ERROR) << "pack=" << pack << " can't be read, its blobs aren't found: " << blobs.status();
+  if (!table.ok()) {
+    LOG(ERROR) << "pack=" << pack << " can't be read, its blobs aren't found: " << table.status();
     return;
   }
   int64_t bytes = 0;
-  for (const PackedBlob& blob : *blobs) bytes += blob.key.size_bytes;
+  for (const PackedBlob& blob : table->blobs) bytes += blob.key.size_bytes;
   Hold(pack, bytes);
-  for (const PackedBlob& blob : *blobs) AddPlace(blob.key, {pack, blob.offset});
+  for (const PackedBlob& blob : table->blobs) AddPlace(blob.key, {pack, blob.offset});
+  // Taking it apart reads all of it.
+  if (!table->intact) {
+    LOG(ERROR) << "pack=" << pack << " has a damaged table, some of its blobs may be missing";
+    MarkSparse(pack);
+  }
   LetGo(pack);
 }
 
@@ -230,7 +237,10 @@ void BlobPacks::Hold(uint64_t pack, int64_t bytes) {
 void BlobPacks::LetGo(uint64_t pack) {
   {
     absl::MutexLock lock(&mutex_);
-    packs_[pack].held = false;
+    Pack& let_go = packs_[pack];
+    let_go.held = false;
+    // Others may have had most of it already.
+    if (let_go.live_bytes < let_go.bytes / 2) sparse_.insert(pack);
   }
   RemoveIfDead(pack);
 }

@@ -34,7 +34,7 @@ namespace rally::cas {
 //
 // Ownership: owns the directory packs/ below the one it is given, which stays the caller's.
 // Threads: thread-safe; two callers must not change one blob's place at once.
-// Blocking: on the disk, but for Find and Place; AwaitLoaded until Load is done.
+// Blocking: on the disk, but for Find and ForEach; AwaitLoaded until Load is done.
 // Errors: as BlobFiles.
 class BlobPacks {
  public:

@@ -154,7 +154,9 @@ void DiskStore::Quarantine(const Digest& digest, const Opened& file, absl::strin
     moved = packs_->Forget(key);
   }
   if (moved) ++quarantined_;
-  index_.Release(key, moved ? BlobIndex::Presence::kAbsent : BlobIndex::Presence::kUnknown, 0);
+  // It may have a file of its own, too, for a while.
+  const bool gone = moved && files_->Look(key) != BlobFiles::State::kPresent;
+  index_.Release(key, gone ? BlobIndex::Presence::kAbsent : BlobIndex::Presence::kUnknown, 0);
 }
 
 absl::Status DiskStore::Link(const Digest& digest, const BlobFiles::Unfinished& file) {

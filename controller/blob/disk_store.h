@@ -43,11 +43,12 @@ struct DiskStoreOptions {
 };
 
 // Blobs as files, many small ones that came together as one file, within a budget. What a file
-// holds is never trusted: its size is checked before
-// and its hash while it is read; a damaged one is put aside and counts as missing from then on. It
-// serves at once after a restart, while it still finds out what it has, and counts it as it finds
-// it: uploads meanwhile may exceed max_bytes and max_blobs, never the room on the disk. Blobs that
-// are not pinned may be evicted after their grace. It knows nothing of trees and builds.
+// holds is never trusted: its size is checked before and its hash while it is read, unless who
+// reads does that; a damaged one is put aside and counts as missing from then on. It serves at once
+// after a restart, while it still finds out what it has, and counts it as it finds it: uploads
+// meanwhile may exceed max_bytes and max_blobs, never the room on the disk. Whoever asks for a blob
+// that has no file of its own waits until the tables of all packs were read. Blobs that are not
+// pinned may be evicted after their grace. It knows nothing of trees and builds.
 //
 // Ownership: owns everything below the directory, which one process uses at a time. Readers and
 //   writers must not outlive it.
@@ -60,6 +61,14 @@ struct DiskStoreOptions {
 //   or more than the whole store may take), ResourceExhausted (store or disk full, or out of inodes
 //   or descriptors; goes by itself).
 class DiskStore {
+  // Where a blob's bytes are.
+  struct Opened {
+    FileDescriptor fd;
+    int64_t begin = 0;  // Of the blob's first byte in the file.
+    // If the file has others, too.
+    std::optional<BlobPacks::Place> place;
+  };
+
  public:
   // Creates what doesn't exist and removes what a crash left half written.
   static absl::StatusOr<std::unique_ptr<DiskStore>> Open(const std::string& directory,
@@ -73,14 +82,6 @@ class DiskStore {
   // Likewise for one, which must be well-formed.
   bool Contains(const blob::Digest& digest) { return Contains(BlobKey::Of(digest)); }
   bool Contains(const BlobKey& key);
-
-  // Where a blob's bytes are.
-  struct Opened {
-    FileDescriptor fd;
-    int64_t begin = 0;  // Of the blob's first byte in the file.
-    // If the file has others, too.
-    std::optional<BlobPacks::Place> place;
-  };
 
   // Receives one blob. Invisible until Commit; without it nothing stays.
   class Writer {
@@ -111,8 +112,8 @@ class DiskStore {
   // Who compares what is read with the digest. A blob's size is always seen to.
   enum class Check { kHere, kByReader };
 
-  // Hands out one blob piece by piece. The last piece is handed out after the whole was verified,
-  // so whoever got all pieces has the right bytes, unless it checks them itself.
+  // Hands out one blob piece by piece. With Check::kHere the last piece is handed out after the
+  // whole was verified, so whoever got all pieces has the right bytes.
   class Reader {
    public:
     // The next bytes, at most max_bytes, to `to(how many)`; returns how many, 0 at the end.
@@ -235,8 +236,8 @@ class DiskStore {
                   DiskUse* to_free);
   // Gives files of their own to blobs whose packs hold little else, or damage.
   void EmptySparsePacks();
-  // NotFound when it was found damaged, and put aside, or is gone.
-  absl::Status CopyOutOfPack(const BlobKey& key, const BlobPacks::Place& place);
+  // Whether there was something to copy: it may be gone, or damaged and put aside now.
+  absl::StatusOr<bool> CopyOutOfPack(const BlobKey& key, const BlobPacks::Place& place);
   void SaveLastUses(bool clean);
   bool IsStopping() ABSL_LOCKS_EXCLUDED(room_mutex_);
 

@@ -1,9 +1,12 @@
 // Blobs that come together, and their way out of a pack.
+#include <algorithm>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
 #include "common/blob/file_digest.h"
 #include "controller/blob/disk_store.h"
@@ -12,6 +15,13 @@
 namespace rally::cas {
 
 using blob::Digest;
+
+namespace {
+
+// At a time, since evictions wait for it.
+constexpr int64_t kMostCopiedBytes = 64 << 20;
+
+}  // namespace
 
 std::vector<absl::Status> DiskStore::WriteBatch(absl::Span<const BatchBlob> blobs) {
   std::vector<absl::Status> results(blobs.size());
@@ -69,27 +79,38 @@ absl::Status DiskStore::WritePack(absl::Span<const BatchBlob> blobs,
 }
 
 void DiskStore::EmptySparsePacks() {
-  const std::vector<BlobKey> keys = packs_->TakeSparse();
-  if (keys.empty()) return;
-  std::vector<std::pair<BlobKey, BlobPacks::Place>> copied;
-  absl::Status status;
-  for (const BlobKey& key : keys) {
-    const std::optional<BlobPacks::Place> place = packs_->Find(key);
-    if (!place.has_value()) continue;
-    if (status.ok() && !IsStopping()) status = CopyOutOfPack(key, *place);
-    // Found damaged, and put aside.
-    if (absl::IsNotFound(status)) {
-      status = absl::OkStatus();
+  std::vector<std::pair<BlobPacks::Place, BlobKey>> blobs;
+  for (const BlobKey& key : packs_->TakeSparse()) {
+    if (const auto place = packs_->Find(key)) blobs.emplace_back(*place, key);
+  }
+  if (blobs.empty()) return;
+  // Pack by pack, so that some can go even if there is no room to take all apart.
+  std::sort(blobs.begin(), blobs.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.first.pack, a.first.offset) < std::tie(b.first.pack, b.first.offset);
+  });
+  std::vector<std::pair<BlobPacks::Place, BlobKey>> copied;
+  absl::flat_hash_set<uint64_t> left;
+  int64_t bytes = 0;
+  absl::Status failed;
+  for (const auto& [place, key] : blobs) {
+    if (IsStopping() || absl::IsResourceExhausted(failed) || bytes > kMostCopiedBytes) {
+      left.insert(place.pack);
       continue;
     }
-    copied.emplace_back(key, *place);
+    const absl::StatusOr<bool> copy = CopyOutOfPack(key, place);
+    if (!copy.ok()) {
+      failed = copy.status();
+      left.insert(place.pack);
+    } else if (*copy) {
+      copied.emplace_back(place, key);
+      bytes += key.size_bytes;
+    }
   }
   // What was durable stays so: a pack goes once the copies are on the disk.
-  if (status.ok() && !IsStopping()) status = Sync();
-  const bool done = status.ok() && !IsStopping();
-  for (const auto& [key, place] : copied) {
-    if (!done) {
-      packs_->MarkSparse(place.pack);
+  const absl::Status synced = Sync();
+  for (const auto& [place, key] : copied) {
+    if (!synced.ok()) {
+      left.insert(place.pack);
       continue;
     }
     index_.Claim(key);
@@ -97,16 +118,21 @@ void DiskStore::EmptySparsePacks() {
     if (packs_->Find(key) == place) packs_->Forget(key);
     index_.Release(key, BlobIndex::Presence::kUnknown, 0);
   }
-  LOG_IF(WARNING, !status.ok()) << "some blobs stay in files with others: " << status;
+  for (const uint64_t pack : left) packs_->MarkSparse(pack);
+  if (failed.ok()) failed = synced;
+  LOG_IF(WARNING, !failed.ok()) << "some blobs stay in files with others: " << failed;
 }
 
-absl::Status DiskStore::CopyOutOfPack(const BlobKey& key, const BlobPacks::Place& place) {
+absl::StatusOr<bool> DiskStore::CopyOutOfPack(const BlobKey& key, const BlobPacks::Place& place) {
   const Digest digest = key.ToDigest();
   absl::StatusOr<FileDescriptor> fd = packs_->OpenPack(place.pack);
+  // Whoever looks for the blob next finds out.
+  if (absl::IsNotFound(fd.status())) return false;
   if (!fd.ok()) return fd.status();
   const Opened old{*std::move(fd), place.offset, place};
   std::string bytes(static_cast<size_t>(key.size_bytes), '\0');
   absl::Status status = ReadWhole(digest, old, Check::kHere, bytes.data());
+  if (absl::IsNotFound(status)) return false;  // Damaged, and put aside.
   if (!status.ok()) return status;
   ++linking_;
   const absl::Cleanup linked = [this] { --linking_; };
@@ -117,14 +143,16 @@ absl::Status DiskStore::CopyOutOfPack(const BlobKey& key, const BlobPacks::Place
   if (!status.ok()) return status;
   index_.Claim(key);
   // The index counts it already, and still as one.
-  if (packs_->Find(key) == place) {
+  const bool wanted = packs_->Find(key) == place;
+  if (wanted) {
     // What an earlier try, or a crash, left under the name is no better than this.
     status = files_->Remove(digest);
     if (status.ok()) status = files_->Link(digest, *file);
     if (status.ok()) ++committed_;
   }
   index_.Release(key, BlobIndex::Presence::kUnknown, 0);
-  return status;
+  if (!status.ok()) return status;
+  return wanted;
 }
 
 }  // namespace rally::cas

@@ -262,6 +262,11 @@ TEST_F(DiskStorePacksTest, APackOfTinyBlobsStaysWhileMostAreNeeded) {
   EXPECT_EQ(store_->evicted(), 5);
   EXPECT_EQ(CountFiles(), 17) << "15 of 20 are still where they were";
   EXPECT_THAT(Packs(), SizeIs(1));
+  // A restart finds all of the pack again. Those that were evicted go first once more.
+  Open();
+  EXPECT_EQ(store_->evicted(), 5);
+  EXPECT_EQ(CountFiles(), 17);
+  EXPECT_EQ(store_->used().blobs, 32);
 }
 
 TEST_F(DiskStorePacksTest, WhatIsLeftOfACutPackOutlivesARestart) {

@@ -18,6 +18,10 @@ using Seconds = BlobIndex::Seconds;
 constexpr absl::Duration kCheckInterval = absl::Seconds(5);
 // How finely eviction tells times of last use apart.
 constexpr int64_t kAgeSteps = 65536;
+// Older than what is in use, and not so old that eviction can't tell the others apart.
+constexpr Seconds kLongUnused = 30 * 24 * 60 * 60;
+// Of the youngest blobs that go; more of them wait for the next check.
+constexpr size_t kMostSorted = 1'000'000;
 // Checks that find too little to evict get a tenth of one thread's time.
 constexpr int kRestPerWork = 9;
 constexpr absl::Duration kRest = absl::Milliseconds(50);
@@ -133,17 +137,22 @@ void DiskStore::FillIndex() {
     if (IsStopping()) return;
     found.clear();
     const absl::flat_hash_map<uint64_t, uint32_t> last_uses = saved.NextShard();
-    const auto add = [&](const BlobKey& key) {
+    const auto add = [&](const BlobKey& key, Seconds without_record) {
       auto use = last_uses.find(key.prefix());
-      // What isn't on record came after it was written.
-      const Seconds last_use = use != last_uses.end() ? std::min(use->second, start)
-                               : clean                ? saved.saved_at()
-                                                      : start;
+      const Seconds last_use =
+          use != last_uses.end() ? std::min(use->second, start) : without_record;
       // After a crash nobody knows which blobs clients were told about.
-      found.push_back({key, last_use, GraceFrom(clean ? last_use : start)});
+      found.push_back({key, last_use, clean ? GraceFrom(last_use) : GraceFrom(start)});
     };
-    packs_->ForEach(shard, add);
-    absl::Status listed = files_->List(shard, add);
+    // What isn't on record came after it was written, or was evicted before while its pack stayed.
+    packs_->ForEach(shard, [&](const BlobKey& key) {
+      add(key, clean ? start - std::min(start, kLongUnused) : start);
+    });
+    absl::Status listed = files_->List(shard, [&](const BlobKey& key) {
+      // A copy, whose pack was about to go.
+      if (const auto place = packs_->Find(key)) packs_->MarkSparse(place->pack);
+      add(key, clean ? saved.saved_at() : start);
+    });
     LOG_IF(ERROR, !listed.ok()) << "some blobs may not be found: " << listed;
     index_.Fill(shard, found);
   }
@@ -225,21 +234,30 @@ bool DiskStore::Evict(DiskUse to_free) {
          !of_last_step.Within(steps[last_step])) {
     of_last_step = Minus(of_last_step, steps[last_step++]);
   }
+  const auto newest = [&](int64_t step) {
+    return static_cast<Seconds>(oldest + (step + 1) * width - 1);
+  };
   const int64_t evicted_before = evicted_;
+  std::vector<std::pair<uint64_t, BlobKey>> last;  // And their packs.
   for (int shard = 0; shard < BlobIndex::kShards && !IsStopping(); ++shard) {
     std::vector<BlobKey> older;
-    std::vector<BlobKey> last;
     index_.ForEachEvictable(shard, now, [&](const BlobKey& key, Seconds last_use) {
       const int64_t step = step_of(std::max(last_use, oldest));
-      if (step <= last_step) (step < last_step ? older : last).push_back(key);
+      if (step < last_step) older.push_back(key);
+      if (step == last_step && last.size() < kMostSorted) {
+        const auto place = packs_->Find(key);
+        last.emplace_back(place.has_value() ? place->pack : 0, key);
+      }
     });
     DiskUse all = to_free;
-    const auto newest = [&](int64_t step) {
-      return static_cast<Seconds>(oldest + (step + 1) * width - 1);
-    };
     EvictAmong(older, newest(last_step - 1), &all);
-    EvictAmong(last, newest(last_step), &of_last_step);
   }
+  // Pack by pack: room is free when the last blob of one has gone.
+  std::sort(last.begin(), last.end());
+  std::vector<BlobKey> sorted;
+  sorted.reserve(last.size());
+  for (const auto& [pack, key] : last) sorted.push_back(key);
+  EvictAmong(sorted, newest(last_step), &of_last_step);
   const int64_t evicted = evicted_ - evicted_before;
   VLOG(1) << evicted << " blobs were evicted";
   return IsNothing(of_last_step);

@@ -7,9 +7,9 @@
 #include <cstring>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/blob/digest.h"
-#include "common/blob/file_digest.h"
 
 namespace rally::cas {
 namespace {
@@ -29,18 +29,18 @@ struct Row {
 };
 static_assert(sizeof(Header) == 16 && sizeof(Row) == 36);
 
-bool ReadExactly(int fd, int64_t offset, size_t bytes, char* to) {
+absl::Status ReadExactly(int fd, size_t bytes, char* to) {
   size_t filled = 0;
   while (filled < bytes) {
-    const ssize_t n = pread(fd, to + filled, bytes - filled, offset + static_cast<off_t>(filled));
+    const ssize_t n = pread(fd, to + filled, bytes - filled, static_cast<off_t>(filled));
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
+    // Not as damage: the next time it may be read.
+    if (n < 0) return absl::UnavailableError(absl::StrCat("reading it: ", strerror(errno)));
+    if (n == 0) return absl::DataLossError("it is shorter than its table");
     filled += static_cast<size_t>(n);
   }
-  return true;
+  return absl::OkStatus();
 }
-
-absl::Status NoPack(absl::string_view why) { return absl::DataLossError(why); }
 
 }  // namespace
 
@@ -61,37 +61,39 @@ std::string MakePackTable(absl::Span<const BlobKey> keys) {
   return table;
 }
 
-absl::StatusOr<std::vector<PackedBlob>> ReadPackTable(int fd) {
+absl::StatusOr<PackTable> ReadPackTable(int fd) {
   struct stat st;
-  if (fstat(fd, &st) != 0) return blob::ErrnoStatus(errno, "looking at a pack");
+  if (fstat(fd, &st) != 0) return absl::UnavailableError(strerror(errno));
   Header header;
-  if (!ReadExactly(fd, 0, sizeof(header), reinterpret_cast<char*>(&header)) ||
-      memcmp(header.magic, kMagic, sizeof(kMagic)) != 0) {
-    return NoPack("it doesn't begin as a pack does");
+  absl::Status read = ReadExactly(fd, sizeof(header), reinterpret_cast<char*>(&header));
+  if (!read.ok()) return read;
+  if (memcmp(header.magic, kMagic, sizeof(kMagic)) != 0) {
+    return absl::DataLossError("it doesn't begin as a pack does");
   }
   // The number is a claim until the file is seen to have room for so many.
   if (header.rows > static_cast<uint64_t>(st.st_size) / sizeof(Row)) {
-    return NoPack("it is shorter than its table");
+    return absl::DataLossError("it is shorter than its table");
   }
-  std::string table(sizeof(Header) + header.rows * sizeof(Row) + kHashBytes, '\0');
-  if (!ReadExactly(fd, 0, table.size(), table.data()))
-    return NoPack("it is shorter than its table");
-  const absl::string_view rows = absl::string_view(table).substr(0, table.size() - kHashBytes);
-  if (blob::DigestOf(rows).hash != absl::string_view(table).substr(rows.size())) {
-    return NoPack("its table has another hash");
-  }
-  std::vector<PackedBlob> blobs(header.rows);
-  auto offset = static_cast<int64_t>(table.size());
-  for (size_t i = 0; i < blobs.size(); ++i) {
+  std::string bytes(sizeof(Header) + header.rows * sizeof(Row) + kHashBytes, '\0');
+  if (read = ReadExactly(fd, bytes.size(), bytes.data()); !read.ok()) return read;
+  PackTable table;
+  const absl::string_view rows = absl::string_view(bytes).substr(0, bytes.size() - kHashBytes);
+  table.intact = blob::DigestOf(rows).hash == absl::string_view(bytes).substr(rows.size());
+  table.blobs.resize(header.rows);
+  auto offset = static_cast<int64_t>(bytes.size());
+  for (size_t i = 0; i < table.blobs.size(); ++i) {
     Row row;
-    memcpy(&row, table.data() + sizeof(Header) + i * sizeof(Row), sizeof(row));
-    memcpy(blobs[i].key.hash.data(), row.hash, sizeof(row.hash));
-    blobs[i].key.size_bytes = row.size_bytes;
-    blobs[i].offset = offset;
+    memcpy(&row, bytes.data() + sizeof(Header) + i * sizeof(Row), sizeof(row));
+    PackedBlob& blob = table.blobs[i];
+    memcpy(blob.key.hash.data(), row.hash, sizeof(row.hash));
+    blob.key.size_bytes = row.size_bytes;
+    blob.offset = offset;
     offset += row.size_bytes;
   }
-  if (offset != st.st_size) return NoPack("it has another size than its table says");
-  return blobs;
+  if (offset != st.st_size) {
+    return absl::DataLossError("it has another size than its table says");
+  }
+  return table;
 }
 
 }  // namespace rally::cas

@@ -21,8 +21,15 @@ struct PackedBlob {
 // What a pack with these blobs begins with. A blob has less than 4 GiB.
 std::string MakePackTable(absl::Span<const BlobKey> keys);
 
-// Where the blobs of an open pack are. It doesn't read them. DataLoss when it is no whole pack.
-absl::StatusOr<std::vector<PackedBlob>> ReadPackTable(int fd);
+struct PackTable {
+  std::vector<PackedBlob> blobs;
+  // Otherwise some of these aren't there.
+  bool intact = true;
+};
+
+// Where the blobs of an open pack are. It doesn't read them. DataLoss when it is no whole pack;
+// what errno says when it can't be read.
+absl::StatusOr<PackTable> ReadPackTable(int fd);
 
 }  // namespace rally::cas
 
