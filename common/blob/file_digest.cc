@@ -53,6 +53,18 @@ absl::StatusOr<Digest> DigestOfFile(int fd, int64_t most_bytes, const KeepGoing&
   }
 }
 
+ssize_t ReadAt(int fd, int64_t offset, size_t bytes, char* to) {
+  size_t filled = 0;
+  while (filled < bytes) {
+    const ssize_t n = pread(fd, to + filled, bytes - filled, offset + static_cast<off_t>(filled));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return n;
+    if (n == 0) break;
+    filled += static_cast<size_t>(n);
+  }
+  return static_cast<ssize_t>(filled);
+}
+
 absl::Status WriteAll(int fd, absl::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t n = write(fd, bytes.data(), bytes.size());

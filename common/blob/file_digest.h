@@ -1,6 +1,9 @@
 #ifndef RALLY_COMMON_BLOB_FILE_DIGEST_H_
 #define RALLY_COMMON_BLOB_FILE_DIGEST_H_
 
+#include <sys/types.h>
+
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 
@@ -17,6 +20,9 @@ namespace rally::blob {
 absl::StatusOr<Digest> DigestOfFile(int fd,
                                     int64_t most_bytes = std::numeric_limits<int64_t>::max(),
                                     const KeepGoing& keep_going = nullptr);
+
+// As pread, but fewer bytes than asked for are returned only at the file's end.
+ssize_t ReadAt(int fd, int64_t offset, size_t bytes, char* to);
 
 // Writes all bytes, however many calls it takes. ResourceExhausted when the disk is full.
 absl::Status WriteAll(int fd, absl::string_view bytes);

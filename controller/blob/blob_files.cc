@@ -185,7 +185,7 @@ void BlobFiles::KeepDamaged(const Digest& digest, int fd, int64_t offset) {
                                    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
                                    kBlobMode));
   std::string bytes(static_cast<size_t>(digest.size_bytes), '\0');
-  const ssize_t read = copy.valid() ? pread(fd, bytes.data(), bytes.size(), offset) : 0;
+  const ssize_t read = copy.valid() ? blob::ReadAt(fd, offset, bytes.size(), bytes.data()) : 0;
   if (read <= 0) return;
   // A copy for a person to look at: without one, the log still tells.
   blob::WriteAll(copy.get(), absl::string_view(bytes.data(), read)).IgnoreError();

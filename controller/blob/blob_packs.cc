@@ -193,17 +193,16 @@ void BlobPacks::NewPack::Add(size_t number) {
   packs_->AddPlace(keys_[number], {pack_, offsets_[number]});
 }
 
-bool BlobPacks::AddPlace(const BlobKey& key, const Place& place) {
+void BlobPacks::AddPlace(const BlobKey& key, const Place& place) {
   {
     Shard& shard = shards_[key.shard()];
     absl::MutexLock lock(&shard.mutex);
-    if (!shard.places.emplace(key, place).second) return false;
+    if (!shard.places.emplace(key, place).second) return;
   }
   absl::MutexLock lock(&mutex_);
   Pack& pack = packs_[place.pack];
   pack.live_bytes += key.size_bytes;
   ++pack.live_blobs;
-  return true;
 }
 
 bool BlobPacks::Forget(const BlobKey& key) {

@@ -110,8 +110,8 @@ class BlobPacks {
 
   explicit BlobPacks(FileDescriptor directory) : directory_(std::move(directory)) {}
 
-  // False, and nothing changed, if the blob has a place already.
-  bool AddPlace(const BlobKey& key, const Place& place);
+  // Unless the blob has a place already.
+  void AddPlace(const BlobKey& key, const Place& place);
   void LoadPack(uint64_t number);
   void Hold(uint64_t pack, int64_t bytes) ABSL_LOCKS_EXCLUDED(mutex_);
   void LetGo(uint64_t pack) ABSL_LOCKS_EXCLUDED(mutex_);

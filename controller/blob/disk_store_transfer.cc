@@ -36,16 +36,10 @@ struct Filled {
 };
 
 Filled ReadFrom(int fd, int64_t offset, size_t bytes, char* to) {
-  size_t filled = 0;
-  while (filled < bytes) {
-    const ssize_t n = pread(fd, to + filled, bytes - filled, offset + static_cast<int64_t>(filled));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EIO) return {0, "the disk can't read it"};
-    if (n < 0) return {errno, ""};
-    if (n == 0) return {0, "its file became shorter"};
-    filled += static_cast<size_t>(n);
-  }
-  return {};
+  const ssize_t filled = blob::ReadAt(fd, offset, bytes, to);
+  if (filled < 0 && errno == EIO) return {0, "the disk can't read it"};
+  if (filled < 0) return {errno, ""};
+  return {0, static_cast<size_t>(filled) < bytes ? "its file became shorter" : ""};
 }
 
 absl::Status AddContext(const absl::Status& status, absl::string_view what) {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/blob/digest.h"
+#include "common/blob/file_digest.h"
 
 namespace rally::cas {
 namespace {
@@ -29,15 +30,13 @@ struct Row {
 };
 static_assert(sizeof(Header) == 16 && sizeof(Row) == 36);
 
+// From the beginning.
 absl::Status ReadExactly(int fd, size_t bytes, char* to) {
-  size_t filled = 0;
-  while (filled < bytes) {
-    const ssize_t n = pread(fd, to + filled, bytes - filled, static_cast<off_t>(filled));
-    if (n < 0 && errno == EINTR) continue;
-    // Not as damage: the next time it may be read.
-    if (n < 0) return absl::UnavailableError(absl::StrCat("reading it: ", strerror(errno)));
-    if (n == 0) return absl::DataLossError("it is shorter than its table");
-    filled += static_cast<size_t>(n);
+  const ssize_t filled = blob::ReadAt(fd, 0, bytes, to);
+  // Not as damage: the next time it may be read.
+  if (filled < 0) return absl::UnavailableError(absl::StrCat("reading it: ", strerror(errno)));
+  if (static_cast<size_t>(filled) < bytes) {
+    return absl::DataLossError("it is shorter than its table");
   }
   return absl::OkStatus();
 }
