@@ -28,6 +28,8 @@ constexpr mode_t kPackMode = 0444;
 constexpr char kNewPrefix[] = ".new-";
 // The kernel takes no more pieces at once.
 constexpr size_t kMostPieces = 1024;
+// Among the sizes of files.
+constexpr int64_t kNoFile = -1;
 
 std::string NameOf(uint64_t pack) { return absl::StrCat(pack); }
 
@@ -123,15 +125,16 @@ std::optional<BlobPacks::Place> BlobPacks::Find(const BlobKey& key) const {
   return found->second;
 }
 
-BlobFiles::State BlobPacks::Look(const Place& place, int64_t size_bytes) const {
+BlobFiles::State BlobPacks::Look(const Place& place, int64_t size_bytes, FileSizes* known) const {
+  const auto [found, is_new] = known->try_emplace(place.pack, kNoFile);
   struct stat st;
-  const std::string name = NameOf(place.pack);
-  if (fstatat(directory_.get(), name.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) {
-    return BlobFiles::State::kAbsent;
+  if (is_new &&
+      fstatat(directory_.get(), NameOf(place.pack).c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0) {
+    found->second = S_ISREG(st.st_mode) ? st.st_size : 0;
   }
-  return S_ISREG(st.st_mode) && st.st_size >= place.offset + size_bytes
-             ? BlobFiles::State::kPresent
-             : BlobFiles::State::kWrongSize;
+  if (found->second == kNoFile) return BlobFiles::State::kAbsent;
+  return found->second >= place.offset + size_bytes ? BlobFiles::State::kPresent
+                                                    : BlobFiles::State::kWrongSize;
 }
 
 absl::StatusOr<FileDescriptor> BlobPacks::OpenPack(uint64_t pack) const {

@@ -61,8 +61,10 @@ class BlobPacks {
     }
   };
   std::optional<Place> Find(const BlobKey& key) const;
-  // By the size of the pack alone.
-  BlobFiles::State Look(const Place& place, int64_t size_bytes) const;
+  // What packs' files have, for a look at many blobs: each is asked for it once.
+  using FileSizes = absl::flat_hash_map<uint64_t, int64_t>;
+  // By the size of the pack alone. A pack whose size isn't known yet is added.
+  BlobFiles::State Look(const Place& place, int64_t size_bytes, FileSizes* known) const;
   // NotFound when the pack is gone: the blob has another place by then, or none.
   absl::StatusOr<FileDescriptor> OpenPack(uint64_t pack) const;
   void ForEach(int shard, const std::function<void(const BlobKey&)>& visit) const;

@@ -177,10 +177,11 @@ grpc::ServerUnaryReactor* CasService::FindMissingBlobs(grpc::CallbackServerConte
     valid = CheckCall(request, request.instance_name(), DigestFunctionField::kFindMissingBlobs);
     if (!valid.ok()) return valid;
     reapi::FindMissingBlobsResponse response;
+    DiskStore::Finder finder(store_);
     for (const reapi::Digest& digest : request.blob_digests()) {
       valid = blob::ValidateDigest(digest.hash(), digest.size_bytes());
       if (!valid.ok()) return valid;
-      if (!store_->Contains(BlobKey::Of(digest.hash(), digest.size_bytes()))) {
+      if (!finder.Contains(BlobKey::Of(digest.hash(), digest.size_bytes()))) {
         *response.add_missing_blob_digests() = digest;
       }
     }

@@ -74,27 +74,34 @@ BlobIndex::Seconds DiskStore::GraceFrom(BlobIndex::Seconds now) const {
   return now + static_cast<BlobIndex::Seconds>(absl::ToInt64Seconds(options_.grace));
 }
 
-bool DiskStore::Contains(const BlobKey& key) {
+bool DiskStore::Finder::Contains(const BlobKey& key) {
   if (key == BlobKey::OfEmptyBlob()) return true;
-  if (!used_since_save_) used_since_save_ = true;
-  const BlobIndex::Seconds now = Now();
-  const BlobIndex::Presence known = index_.Use(key, now, GraceFrom(now));
+  if (!store_.used_since_save_) store_.used_since_save_ = true;
+  const BlobIndex::Seconds now = store_.Now();
+  const BlobIndex::Seconds keep_until = store_.GraceFrom(now);
+  const BlobIndex::Presence known = store_.index_.Use(key, now, keep_until);
   if (known == BlobIndex::Presence::kAbsent) return false;
   // Who is told that a blob is there won't upload it: what the index says must still be so.
-  if (known == BlobIndex::Presence::kPresent && Look(key) == BlobFiles::State::kPresent) {
+  if (known == BlobIndex::Presence::kPresent &&
+      store_.Look(key, &packs_) == BlobFiles::State::kPresent) {
     return true;
   }
-  return Confirm(key, GraceFrom(now));
+  return store_.Confirm(key, keep_until);
 }
 
 BlobFiles::State DiskStore::Look(const BlobKey& key) {
+  BlobPacks::FileSizes packs;
+  return Look(key, &packs);
+}
+
+BlobFiles::State DiskStore::Look(const BlobKey& key, BlobPacks::FileSizes* packs) {
   // Before the place, which may come until then.
   const bool loaded = packs_->IsLoaded();
-  if (const auto place = packs_->Find(key)) return packs_->Look(*place, key.size_bytes);
+  if (const auto place = packs_->Find(key)) return packs_->Look(*place, key.size_bytes, packs);
   const BlobFiles::State state = files_->Look(key);
   if (loaded || state != BlobFiles::State::kAbsent) return state;
   packs_->AwaitLoaded();
-  return Look(key);
+  return Look(key, packs);
 }
 
 bool DiskStore::Confirm(const BlobKey& key, BlobIndex::Seconds keep_until) {
@@ -122,10 +129,11 @@ bool DiskStore::Confirm(const BlobKey& key, BlobIndex::Seconds keep_until) {
 
 absl::StatusOr<std::vector<Digest>> DiskStore::FindMissing(absl::Span<const Digest> digests) {
   std::vector<Digest> missing;
+  Finder finder(this);
   for (const Digest& digest : digests) {
     absl::Status valid = blob::MakeDigest(digest.hash, digest.size_bytes).status();
     if (!valid.ok()) return valid;
-    if (!Contains(digest)) missing.push_back(digest);
+    if (!finder.Contains(BlobKey::Of(digest))) missing.push_back(digest);
   }
   return missing;
 }

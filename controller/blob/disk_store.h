@@ -81,7 +81,18 @@ class DiskStore {
   absl::StatusOr<std::vector<blob::Digest>> FindMissing(absl::Span<const blob::Digest> digests);
   // Likewise for one, which must be well-formed.
   bool Contains(const blob::Digest& digest) { return Contains(BlobKey::Of(digest)); }
-  bool Contains(const BlobKey& key);
+  bool Contains(const BlobKey& key) { return Finder(this).Contains(key); }
+
+  // Contains for many, one after another: the file of those that came together is looked at once.
+  class Finder {
+   public:
+    explicit Finder(DiskStore* store) : store_(*store) {}
+    bool Contains(const BlobKey& key);
+
+   private:
+    DiskStore& store_;
+    BlobPacks::FileSizes packs_;
+  };
 
   // Receives one blob. Invisible until Commit; without it nothing stays.
   class Writer {
@@ -204,6 +215,7 @@ class DiskStore {
   BlobIndex::Seconds Now() const;
   BlobIndex::Seconds GraceFrom(BlobIndex::Seconds now) const;
   // By the size of the file that has the blob.
+  BlobFiles::State Look(const BlobKey& key, BlobPacks::FileSizes* packs);
   BlobFiles::State Look(const BlobKey& key);
   // NotFound if there is none. `last` is used again, and kept, if it has the blob.
   absl::Status OpenToRead(const blob::Digest& digest, const BlobKey& key, Opened* last);

@@ -40,9 +40,10 @@ void StoredTrees::FindMissingFiles(const Outlines& outlines, std::vector<BlobKey
   blob::RunInParallel(parts, kThreads, [&](size_t part) {
     const size_t begin = part * kDirectoriesPerPart;
     const size_t end = std::min(directories.size(), begin + kDirectoriesPerPart);
+    DiskStore::Finder finder(store_);
     for (size_t i = begin; i < end; ++i) {
       for (const BlobKey& file : directories[i]->files) {
-        if (store_->Contains(file)) continue;
+        if (finder.Contains(file)) continue;
         absl::MutexLock lock(&mutex);
         missing->push_back(file);
       }
@@ -58,11 +59,12 @@ absl::StatusOr<std::vector<Digest>> StoredTrees::FindMissing(const Digest& root,
   std::vector<BlobKey> level = {BlobKey::Of(root)};
   absl::flat_hash_set<BlobKey> seen(level.begin(), level.end());
   int64_t entries = 0;
+  DiskStore::Finder finder(store_);
   for (int depth = 0; !level.empty(); ++depth) {
     if (depth > limits.max_depth) return blob::TreeTooLarge(root, "levels", limits.max_depth);
     std::vector<BlobKey> next;
     for (const BlobKey& key : level) {
-      if (!store_->Contains(key)) {
+      if (!finder.Contains(key)) {
         missing.push_back(key);
         continue;
       }
