@@ -1,5 +1,6 @@
 #include "rallyctl/pipeline_flags.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -73,8 +74,13 @@ absl::StatusOr<std::string> ReadInput(const std::string& what, const std::string
       from_stdin ? [](std::FILE*) { return 0; } : [](std::FILE* f) { return std::fclose(f); });
   std::string text;
   if (stream != nullptr) {
-    text.resize(max_bytes);
-    text.resize(std::fread(&text[0], 1, text.size(), stream.get()));
+    char buffer[16 << 10];
+    while (text.size() < max_bytes) {
+      const size_t wanted = std::min(sizeof(buffer), max_bytes - text.size());
+      const size_t size = std::fread(buffer, 1, wanted, stream.get());
+      if (size == 0) break;
+      text.append(buffer, size);
+    }
     if (std::ferror(stream.get()) == 0) return text;
   }
   return absl::InvalidArgumentError(

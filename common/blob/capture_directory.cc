@@ -42,15 +42,7 @@ class Capture {
         cache_(absl::Now(), options.racy_window) {}
 
   absl::StatusOr<CapturedTree> Run() {
-    if (!options_.stat_cache_file.empty()) cache_.Load(options_.stat_cache_file, root_path_);
-    ScanOptions scan;
-    scan.obey_ignore_files = options_.obey_ignore_files;
-    scan.keep_git = options_.keep_git;
-    scan.limits = options_.limits;
-    scan.threads = threads_;
-    absl::StatusOr<ScannedTree> scanned = ScanDirectory(root_fd_->get(), root_path_, scan, cache_);
-    if (!scanned.ok()) return scanned.status();
-    scanned_ = std::make_shared<ScannedTree>(*std::move(scanned));
+    if (absl::Status s = Scan(); !s.ok()) return s;
     for (const std::string& path : scanned_->special_files) {
       Warn(absl::StrCat(ShownPath(path),
                         " is a socket, fifo or device, which a workspace can't keep"));
@@ -79,6 +71,22 @@ class Capture {
     Digest digest;
     bool left_out = false;
   };
+
+  absl::Status Scan() {
+    ScanOptions scan;
+    scan.obey_ignore_files = options_.obey_ignore_files;
+    scan.keep_git = options_.keep_git;
+    scan.limits = options_.limits;
+    scan.threads = threads_;
+    std::thread loading([this] {
+      if (!options_.stat_cache_file.empty()) cache_.Load(options_.stat_cache_file, root_path_);
+    });
+    absl::StatusOr<ScannedTree> listed = ListTree(root_fd_->get(), scan);
+    loading.join();
+    if (!listed.ok()) return listed.status();
+    scanned_ = std::make_shared<ScannedTree>(*std::move(listed));
+    return StatFiles(root_fd_->get(), scan, cache_, scanned_.get());
+  }
 
   absl::Status HashFiles() {
     std::vector<CapturedFile> unread;

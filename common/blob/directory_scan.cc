@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -32,160 +34,157 @@ struct Name {
   friend bool operator<(const Name& a, const Name& b) { return a.name < b.name; }
 };
 
-// Finds all names that are kept. Ignore rules and limits need no more than names and types.
+// Lists one directory. Ignore rules and limits need no more than names and types.
 class Listing {
  public:
-  Listing(int root_fd, const std::string& root_path, const ScanOptions& options,
-          IgnoreFiles* ignore, ScannedTree* tree)
+  // `ignore` is what counts in the parent. `entries` is shared by all listings of a tree.
+  Listing(int root_fd, const ScanOptions& options, const IgnoreFiles& ignore,
+          ScannedDirectory directory, std::atomic<int64_t>* entries)
       : root_fd_(root_fd),
-        root_path_(root_path),
         options_(options),
-        ignore_(*ignore),
-        tree_(*tree) {}
+        directory_(std::move(directory)),
+        ignore_(ignore),
+        entries_(*entries) {}
 
-  // Adds the directory and all below it, parents first.
-  absl::Status Add(ScannedDirectory found) {
-    const std::string path = found.path;
-    const int depth = found.depth;
-    const uint32_t index = static_cast<uint32_t>(tree_.directories.size());
+  absl::Status Run() {
+    const std::string& path = directory_.path;
     absl::StatusOr<FileDescriptor> fd = OpenBeneath(root_fd_, path, O_RDONLY | O_DIRECTORY);
     if (!fd.ok()) return fd.status();
     struct stat st;
     if (fstat(fd->get(), &st) != 0) {
       return ErrnoStatus(errno, absl::StrCat("stat ", ShownPath(path)));
     }
-    found.mode = st.st_mode;
-    found.mtime = absl::TimeFromTimespec(st.st_mtim);
-    if (index > 0) tree_.directories[found.parent].children.push_back(index);
-    tree_.directories.push_back(std::move(found));
-    absl::StatusOr<std::vector<Name>> names = List(fd->get(), path);
+    directory_.mode = st.st_mode;
+    directory_.mtime = absl::TimeFromTimespec(st.st_mtim);
+    const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(fd->get()), closedir);
+    if (stream == nullptr) return ErrnoStatus(errno, absl::StrCat("listing ", ShownPath(path)));
+    fd->Release();
+    absl::StatusOr<std::vector<Name>> names = ReadNames(stream.get());
     if (!names.ok()) return names.status();
     const auto gitignore = std::lower_bound(names->begin(), names->end(), Name{".gitignore", 0});
     // As in git, a symlink of that name isn't one.
     const bool has_gitignore =
         gitignore != names->end() && gitignore->name == ".gitignore" && gitignore->type == DT_REG;
-    if (absl::Status s = ignore_.Enter(path, has_gitignore); !s.ok()) return s;
-    std::vector<ScannedDirectory> children;
+    absl::StatusOr<IgnoreFiles> inside = ignore_.Enter(path, has_gitignore);
+    if (!inside.ok()) return inside.status();
+    ignore_ = *std::move(inside);
+    entry_path_ = path.empty() ? "" : absl::StrCat(path, "/");
     for (Name& name : *names) {
-      if (absl::Status s = AddEntry(fd->get(), index, depth, std::move(name), &children); !s.ok()) {
-        return s;
-      }
+      if (absl::Status s = AddEntry(dirfd(stream.get()), std::move(name)); !s.ok()) return s;
     }
-    fd = FileDescriptor();  // A deep tree must not take a descriptor a level.
-    for (ScannedDirectory& child : children) {
-      if (absl::Status s = Add(std::move(child)); !s.ok()) return s;
-    }
-    ignore_.Leave();
     return absl::OkStatus();
   }
 
+  ScannedDirectory& directory() { return directory_; }
+  // What counts in the directory.
+  const IgnoreFiles& ignore() const { return ignore_; }
+  // Unlisted.
+  std::vector<ScannedDirectory>& children() { return children_; }
+  std::vector<std::string>& special_files() { return special_files_; }
+  int64_t ignored_entries() const { return ignored_entries_; }
+
  private:
-  absl::StatusOr<std::vector<Name>> List(int fd, const std::string& path) {
-    // Not a duplicate: that would share the offset.
-    FileDescriptor list(openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    const std::unique_ptr<DIR, int (*)(DIR*)> directory(
-        list.valid() ? fdopendir(list.Release()) : nullptr, closedir);
-    if (directory == nullptr) return ErrnoStatus(errno, absl::StrCat("listing ", ShownPath(path)));
+  absl::StatusOr<std::vector<Name>> ReadNames(DIR* stream) const {
     std::vector<Name> names;
     errno = 0;
-    while (const dirent* entry = readdir(directory.get())) {
+    while (const dirent* entry = readdir(stream)) {
       const absl::string_view name = entry->d_name;
       if (name == "." || name == "..") continue;
       names.push_back({std::string(name), entry->d_type});
       if (entry->d_type == DT_UNKNOWN) {  // Some filesystems don't tell.
         struct stat st;
-        const bool found = fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+        const bool found = fstatat(dirfd(stream), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0;
         if (!found && errno != ENOENT) {
-          return ErrnoStatus(errno,
-                             absl::StrCat("stat '", absl::CEscape(name), "' in ", ShownPath(path)));
+          return ErrnoStatus(errno, absl::StrCat("stat '", absl::CEscape(name), "' in ",
+                                                 ShownPath(directory_.path)));
         }
         if (found) names.back().type = IFTODT(st.st_mode);
         if (!found) names.pop_back();  // Removed since it was listed.
         errno = 0;
       }
     }
-    if (errno != 0) return ErrnoStatus(errno, absl::StrCat("listing ", ShownPath(path)));
+    if (errno != 0) {
+      return ErrnoStatus(errno, absl::StrCat("listing ", ShownPath(directory_.path)));
+    }
     std::sort(names.begin(), names.end());
     return names;
   }
 
-  absl::Status AddEntry(int directory_fd, uint32_t index, int depth, Name entry,
-                        std::vector<ScannedDirectory>* children) {
-    const std::string& directory = tree_.directories[index].path;
-    path_ = directory;
-    if (!directory.empty()) path_ += '/';
-    path_ += entry.name;
-    const auto decision = ignore_.Decide(path_, entry.name, entry.type == DT_DIR);
+  absl::Status AddEntry(int fd, Name entry) {
+    entry_path_.resize(directory_.path.empty() ? 0 : directory_.path.size() + 1);
+    entry_path_ += entry.name;
+    const auto decision = ignore_.Decide(entry_path_, entry.name, entry.type == DT_DIR);
     if (decision == IgnoreWalk::Decision::kLeaveOut) {
-      ++tree_.ignored_entries;
+      ++ignored_entries_;
       return absl::OkStatus();
     }
-    if (absl::Status s = CheckEntry(depth, entry.name); !s.ok()) return s;
+    if (absl::Status s = CheckEntry(entry.name); !s.ok()) return s;
     switch (entry.type) {
-      case DT_REG: {
-        ScannedFile& file = tree_.directories[index].files.emplace_back();
-        file.name = std::move(entry.name);
+      case DT_REG:
+        directory_.files.emplace_back().name = std::move(entry.name);
         return absl::OkStatus();
-      }
       case DT_DIR: {
-        ScannedDirectory& child = children->emplace_back();
-        child.path = path_;
+        ScannedDirectory& child = children_.emplace_back();
+        child.path = entry_path_;
         child.name_length = static_cast<uint32_t>(entry.name.size());
-        child.parent = index;
-        child.depth = depth + 1;
+        child.depth = directory_.depth + 1;
         child.only_whats_below = decision == IgnoreWalk::Decision::kOnlyWhatsBelow;
         return absl::OkStatus();
       }
       case DT_LNK:
-        return AddSymlink(directory_fd, index, std::move(entry.name));
+        return AddSymlink(fd, std::move(entry.name));
       default:
-        tree_.special_files.push_back(path_);
+        special_files_.push_back(entry_path_);
         return absl::OkStatus();
     }
   }
 
-  absl::Status CheckEntry(int depth, const std::string& name) {
+  absl::Status CheckEntry(const std::string& name) {
     if (absl::Status valid = ValidateName(name); !valid.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat("can't store ", ShownPath(path_), ": ",
+      return absl::InvalidArgumentError(absl::StrCat("can't store ", ShownPath(entry_path_), ": ",
                                                      valid.message(), "; rename or remove it"));
     }
-    if (depth >= options_.limits.max_depth) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat(ShownPath(path_), " is deeper than ", options_.limits.max_depth, " levels"));
+    if (directory_.depth >= options_.limits.max_depth) {
+      return absl::ResourceExhaustedError(absl::StrCat(ShownPath(entry_path_), " is deeper than ",
+                                                       options_.limits.max_depth, " levels"));
     }
     if (++entries_ > options_.limits.max_entries) {
       return absl::ResourceExhaustedError(
-          absl::StrCat(root_path_, " has more than ", options_.limits.max_entries, " entries"));
+          absl::StrCat("there are more than ", options_.limits.max_entries, " entries"));
     }
     return absl::OkStatus();
   }
 
-  absl::Status AddSymlink(int directory_fd, uint32_t index, std::string name) {
-    std::string target(kMaxSymlinkTargetBytes + 1, '\0');
-    const ssize_t length = readlinkat(directory_fd, name.c_str(), target.data(), target.size());
+  absl::Status AddSymlink(int fd, std::string name) {
+    char target[kMaxSymlinkTargetBytes + 1];
+    const ssize_t length = readlinkat(fd, name.c_str(), target, sizeof(target));
     if (length < 0 && (errno == ENOENT || errno == EINVAL)) {
       return absl::OkStatus();  // Removed or replaced since it was listed.
     }
-    if (length < 0) return ErrnoStatus(errno, absl::StrCat("reading symlink ", ShownPath(path_)));
-    target.resize(length);
-    if (!IsValidUtf8(target)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "can't store ", ShownPath(path_), ": its target is not UTF-8; rename or remove it"));
+    if (length < 0) {
+      return ErrnoStatus(errno, absl::StrCat("reading symlink ", ShownPath(entry_path_)));
     }
-    tree_.directories[index].symlinks.push_back({std::move(name), std::move(target)});
+    if (!IsValidUtf8(absl::string_view(target, length))) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("can't store ", ShownPath(entry_path_),
+                       ": its target is not UTF-8; rename or remove it"));
+    }
+    directory_.symlinks.push_back({std::move(name), std::string(target, length)});
     return absl::OkStatus();
   }
 
   const int root_fd_;
-  const std::string& root_path_;
   const ScanOptions& options_;
-  IgnoreFiles& ignore_;
-  ScannedTree& tree_;
-  std::string path_;  // of the entry at hand
-  int64_t entries_ = 0;
+  ScannedDirectory directory_;
+  IgnoreFiles ignore_;
+  std::atomic<int64_t>& entries_;
+  std::vector<ScannedDirectory> children_;
+  std::vector<std::string> special_files_;
+  int64_t ignored_entries_ = 0;
+  std::string entry_path_;  // of the entry at hand
 };
 
-absl::Status StatFiles(int root_fd, const StatCache& cache, ScannedDirectory* directory) {
+absl::Status StatFilesOf(int root_fd, const StatCache& cache, ScannedDirectory* directory) {
   if (directory->files.empty()) return absl::OkStatus();
   absl::StatusOr<FileDescriptor> fd = OpenBeneath(root_fd, directory->path, O_RDONLY | O_DIRECTORY);
   const bool lost = absl::IsNotFound(fd.status());  // The whole directory, since it was listed.
@@ -231,28 +230,54 @@ std::string ShownPath(absl::string_view path) {
   return absl::StrCat("'", path.empty() ? "." : absl::CEscape(path), "'");
 }
 
-absl::StatusOr<ScannedTree> ScanDirectory(int root_fd, const std::string& root_path,
-                                          const ScanOptions& options, const StatCache& cache) {
+// Level by level: those of one are listed at once, and what counts in a directory is known when its
+// children's turn comes.
+absl::StatusOr<ScannedTree> ListTree(int root_fd, const ScanOptions& options) {
   absl::StatusOr<IgnoreFiles> ignore =
       IgnoreFiles::Open(root_fd, options.obey_ignore_files, options.keep_git);
   if (!ignore.ok()) return ignore.status();
   ScannedTree tree;
-  absl::Status listed =
-      Listing(root_fd, root_path, options, &*ignore, &tree).Add(ScannedDirectory());
-  if (!listed.ok()) return listed;
-  tree.ignore_file = ignore->name();
-  absl::Status status = RunInParallel(tree.directories.size(), options.threads, [&](size_t i) {
-    return StatFiles(root_fd, cache, &tree.directories[i]);
+  tree.ignore_file = std::string(ignore->name());
+  std::atomic<int64_t> entries{0};
+  std::vector<Listing> level;
+  level.emplace_back(root_fd, options, *ignore, ScannedDirectory(), &entries);
+  while (!level.empty()) {
+    absl::Status listed =
+        RunInParallel(level.size(), options.threads, [&level](size_t i) { return level[i].Run(); });
+    if (!listed.ok()) return listed;
+    std::vector<Listing> next;
+    for (Listing& listing : level) {
+      const uint32_t index = static_cast<uint32_t>(tree.directories.size());
+      if (index > 0) tree.directories[listing.directory().parent].children.push_back(index);
+      tree.ignored_entries += listing.ignored_entries();
+      if (!listing.ignore().name().empty()) tree.ignore_file = std::string(listing.ignore().name());
+      std::move(listing.special_files().begin(), listing.special_files().end(),
+                std::back_inserter(tree.special_files));
+      for (ScannedDirectory& child : listing.children()) {
+        child.parent = index;
+        next.emplace_back(root_fd, options, listing.ignore(), std::move(child), &entries);
+      }
+      tree.directories.push_back(std::move(listing.directory()));
+    }
+    level = std::move(next);
+  }
+  return tree;
+}
+
+absl::Status StatFiles(int root_fd, const ScanOptions& options, const StatCache& cache,
+                       ScannedTree* tree) {
+  absl::Status status = RunInParallel(tree->directories.size(), options.threads, [&](size_t i) {
+    return StatFilesOf(root_fd, cache, &tree->directories[i]);
   });
   if (!status.ok()) return status;
   FileSizes sizes(options.limits, kTooLargeAdvice);
-  for (uint32_t i = 0; i < tree.directories.size(); ++i) {
-    for (const ScannedFile& file : tree.directories[i].files) {
-      absl::Status fits = sizes.Add(file.stat.size_bytes, [&] { return tree.PathOf(i, file); });
+  for (uint32_t i = 0; i < tree->directories.size(); ++i) {
+    for (const ScannedFile& file : tree->directories[i].files) {
+      absl::Status fits = sizes.Add(file.stat.size_bytes, [&] { return tree->PathOf(i, file); });
       if (!fits.ok()) return fits;
     }
   }
-  return tree;
+  return absl::OkStatus();
 }
 
 }  // namespace rally::blob

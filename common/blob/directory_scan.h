@@ -75,7 +75,7 @@ struct ScannedDirectory {
 
 // All that a directory holds, but for the contents of its files.
 struct ScannedTree {
-  std::vector<ScannedDirectory> directories;  // parents first
+  std::vector<ScannedDirectory> directories;  // by depth, those of one parent by name
   int64_t ignored_entries = 0;
   std::string ignore_file;
   std::vector<std::string> special_files;  // sockets, fifos and devices, which are left out
@@ -90,12 +90,15 @@ struct ScanOptions {
   int threads = 1;
 };
 
-// Lists the directory and all below it, never through a symlink, then asks for every file's stat,
-// on several threads, and takes the contents of those that the cache knows from there.
-// `root_path` is for messages. Blocks on the disk.
+// Lists the directory and all below it, never through a symlink, on several threads. Files have
+// names only. Blocks on the disk.
 // Errors: as CaptureDirectory's.
-absl::StatusOr<ScannedTree> ScanDirectory(int root_fd, const std::string& root_path,
-                                          const ScanOptions& options, const StatCache& cache);
+absl::StatusOr<ScannedTree> ListTree(int root_fd, const ScanOptions& options);
+
+// Asks for the stat of every file of the tree, on several threads, and takes the contents of those
+// that the cache knows from there. Blocks on the disk. Errors: as CaptureDirectory's.
+absl::Status StatFiles(int root_fd, const ScanOptions& options, const StatCache& cache,
+                       ScannedTree* tree);
 
 // For messages: quoted, without control characters.
 std::string ShownPath(absl::string_view path);

@@ -28,7 +28,8 @@ absl::Status Named(const std::string& path, const absl::Status& status) {
                       absl::StrCat("'", absl::CEscape(path), "': ", status.message()));
 }
 
-// NotFound when there is none; InvalidArgument for what is no regular file, and for a symlink.
+// At least the first kMaxIgnoreFileBytes + 1 bytes. NotFound when there is none; InvalidArgument
+// for what is no regular file, and for a symlink.
 absl::StatusOr<std::string> ReadSmallFile(int root_fd, const std::string& path) {
   absl::StatusOr<FileDescriptor> fd = OpenBeneath(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (absl::IsNotFound(fd.status()) || absl::IsPermissionDenied(fd.status())) return fd.status();
@@ -36,16 +37,15 @@ absl::StatusOr<std::string> ReadSmallFile(int root_fd, const std::string& path) 
   if (!fd.ok() || fstat(fd->get(), &st) != 0 || !S_ISREG(st.st_mode)) {
     return Named(path, absl::InvalidArgumentError("an ignore file has to be a regular file"));
   }
-  std::string text(kMaxIgnoreFileBytes + 1, '\0');
-  size_t filled = 0;
-  while (filled < text.size()) {
-    const ssize_t n = read(fd->get(), &text[filled], text.size() - filled);
+  std::string text;
+  char buffer[16 << 10];
+  while (text.size() <= kMaxIgnoreFileBytes) {
+    const ssize_t n = read(fd->get(), buffer, sizeof(buffer));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return ErrnoStatus(errno, absl::StrCat("reading '", path, "'"));
     if (n == 0) break;
-    filled += n;
+    text.append(buffer, static_cast<size_t>(n));
   }
-  text.resize(filled);
   return text;
 }
 
@@ -69,8 +69,9 @@ absl::StatusOr<IgnoreFiles> IgnoreFiles::Open(int root_fd, bool obey, bool keep_
     if (!rules.ok()) return rules.status();
     files.mode_ = Mode::kRootFile;
     files.name_ = name;
-    files.root_rules_ = *std::move(rules);
-    files.walk_ = IgnoreWalk(syntax);
+    auto walk = IgnoreWalk(syntax).Enter("", *std::move(rules));
+    if (!walk.ok()) return walk.status();
+    files.walk_ = *std::move(walk);
     return files;
   }
   files.mode_ = Mode::kGitignore;
@@ -85,38 +86,33 @@ std::string IgnoreFiles::NameInForce(const std::string& root) {
   return kGitignore;
 }
 
-absl::Status IgnoreFiles::Enter(const std::string& directory, bool has_gitignore) {
-  if (mode_ == Mode::kNothing) return absl::OkStatus();
-  if (mode_ == Mode::kRootFile) return walk_.Enter(directory, std::exchange(root_rules_, {}));
-  const size_t slash = directory.rfind('/');
-  if (levels_in_git_ > 0 || directory.substr(slash + 1) == kGit) {
-    ++levels_in_git_;
-    return absl::OkStatus();
+absl::StatusOr<IgnoreFiles> IgnoreFiles::Enter(const std::string& directory,
+                                               bool has_gitignore) const {
+  IgnoreFiles inside = *this;
+  if (mode_ == Mode::kNothing || in_git_) return inside;
+  if (mode_ == Mode::kRootFile && directory.empty()) return inside;  // Its rules count already.
+  if (mode_ == Mode::kGitignore && directory.substr(directory.rfind('/') + 1) == kGit) {
+    inside.in_git_ = true;
+    return inside;
   }
   std::vector<IgnoreRule> rules;
-  if (has_gitignore) {
+  if (mode_ == Mode::kGitignore && has_gitignore) {
     const std::string path = absl::StrCat(directory, directory.empty() ? "" : "/", kGitignore);
     absl::StatusOr<std::vector<IgnoreRule>> found = ReadRules(root_fd_, path, IgnoreSyntax::kGit);
     if (!found.ok()) return found.status();
     rules = *std::move(found);
-    name_ = kGitignore;
+    inside.name_ = kGitignore;
   }
-  return walk_.Enter(directory, std::move(rules));
-}
-
-void IgnoreFiles::Leave() {
-  if (mode_ == Mode::kNothing) return;
-  if (levels_in_git_ > 0) {
-    --levels_in_git_;
-  } else {
-    walk_.Leave();
-  }
+  absl::StatusOr<IgnoreWalk> walk = walk_.Enter(directory, std::move(rules));
+  if (!walk.ok()) return walk.status();
+  inside.walk_ = *std::move(walk);
+  return inside;
 }
 
 IgnoreWalk::Decision IgnoreFiles::Decide(absl::string_view path, absl::string_view name,
                                          bool is_directory) const {
   if (name == kGit && !keep_git_) return IgnoreWalk::Decision::kLeaveOut;
-  if (mode_ == Mode::kNothing || levels_in_git_ > 0) return IgnoreWalk::Decision::kKeep;
+  if (mode_ == Mode::kNothing || in_git_) return IgnoreWalk::Decision::kKeep;
   if (is_directory && IsUnfinishedFetch(name)) return IgnoreWalk::Decision::kLeaveOut;
   if (mode_ == Mode::kGitignore && name == kGit) return IgnoreWalk::Decision::kKeep;
   return walk_.Decide(path, is_directory);

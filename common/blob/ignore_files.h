@@ -2,7 +2,6 @@
 #define RALLY_COMMON_BLOB_IGNORE_FILES_H_
 
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -11,26 +10,28 @@
 
 namespace rally::blob {
 
-// Finds and reads the ignore files of a directory that is walked, and decides by them:
+// Finds and reads the ignore files of a directory that is walked, and decides by them. This is what
+// counts in one directory:
 // - a file .rallyignore in the root, by git's syntax; no other file counts then,
 // - else a file .dockerignore in the root, by Docker's,
 // - else the file .gitignore of each directory. They don't apply to .git, and other sources of
 //   git's (those outside the root, the index) don't count: the same files give the same tree.
 //
-// Ownership: none; the root's descriptor outlives it. Threads: not thread-safe.
-// Blocking: on the disk. Errors: InvalidArgument, naming file and line, when one can't be used.
+// A value; copies are cheap. Ownership: none; the root's descriptor outlives it.
+// Threads: may be read by several at once. Blocking: Open and Enter, on the disk. Errors:
+// InvalidArgument, naming file and line, when one can't be used.
 class IgnoreFiles {
  public:
-  // Without `obey`, nothing is ignored; with it, also folders of unfinished fetches are. Without
-  // `keep_git`, all entries called .git are.
+  // Above the root. Without `obey`, nothing is ignored; with it, also folders of unfinished fetches
+  // are. Without `keep_git`, all entries called .git are.
   static absl::StatusOr<IgnoreFiles> Open(int root_fd, bool obey, bool keep_git);
 
-  // The kind of file that was found so far; "" for none.
-  const std::string& name() const { return name_; }
+  // The kind of file that was found on the way to here; "" for none.
+  absl::string_view name() const { return name_; }
 
-  // Into a directory, by its path ("" is the root). `has_gitignore`: a regular file is called so.
-  absl::Status Enter(const std::string& directory, bool has_gitignore);
-  void Leave();
+  // What counts in a directory below, by its path ("" is the root). `has_gitignore`: a regular file
+  // is called so.
+  absl::StatusOr<IgnoreFiles> Enter(const std::string& directory, bool has_gitignore) const;
   IgnoreWalk::Decision Decide(absl::string_view path, absl::string_view name,
                               bool is_directory) const;
 
@@ -46,10 +47,9 @@ class IgnoreFiles {
   int root_fd_;
   bool keep_git_;
   Mode mode_ = Mode::kNothing;
-  std::string name_;
-  std::vector<IgnoreRule> root_rules_;  // Until the root is entered.
+  absl::string_view name_;  // Of static storage.
   IgnoreWalk walk_{IgnoreSyntax::kGit};
-  int levels_in_git_ = 0;
+  bool in_git_ = false;
 };
 
 }  // namespace rally::blob

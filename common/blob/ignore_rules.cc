@@ -112,38 +112,37 @@ absl::StatusOr<std::vector<IgnoreRule>> ParseIgnoreRules(absl::string_view text,
   return rules;
 }
 
-absl::Status IgnoreWalk::Enter(absl::string_view directory, std::vector<IgnoreRule> rules) {
-  rule_count_ += rules.size();
-  Level level{directory.empty() ? 0 : directory.size() + 1, std::move(rules), {}};
-  if (syntax_ == IgnoreSyntax::kDocker && !levels_.empty()) {
-    const std::vector<IgnoreRule>& root_rules = levels_.front().rules;
-    const std::vector<bool>& above = levels_.back().matched;
-    for (size_t i = 0; i < root_rules.size(); ++i) {
-      level.matched.push_back(above[i] || root_rules[i].pattern.Matches(directory));
-    }
-  } else {
-    level.matched.resize(level.rules.size());
+absl::StatusOr<IgnoreWalk> IgnoreWalk::Enter(absl::string_view directory,
+                                             std::vector<IgnoreRule> rules) const {
+  IgnoreWalk walk = *this;
+  for (size_t i = 0; i < walk.matched_.size(); ++i) {
+    if (!walk.matched_[i]) walk.matched_[i] = level_->rules[i].pattern.Matches(directory);
   }
-  levels_.push_back(std::move(level));
-  if (rule_count_ <= kMaxIgnoreRules) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      absl::StrCat("more than ", kMaxIgnoreRules, " ignore rules apply"));
-}
-
-void IgnoreWalk::Leave() {
-  rule_count_ -= levels_.back().rules.size();
-  levels_.pop_back();
+  if (rules.empty()) return walk;
+  auto level = std::make_shared<Level>();
+  level->above = level_;
+  level->prefix_bytes = directory.empty() ? 0 : directory.size() + 1;
+  level->rule_count = (level_ == nullptr ? 0 : level_->rule_count) + rules.size();
+  level->rules = std::move(rules);
+  if (level->rule_count > kMaxIgnoreRules) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("more than ", kMaxIgnoreRules, " ignore rules apply"));
+  }
+  if (syntax_ == IgnoreSyntax::kDocker) walk.matched_.resize(level->rules.size());
+  walk.level_ = std::move(level);
+  return walk;
 }
 
 IgnoreWalk::Decision IgnoreWalk::Decide(absl::string_view path, bool is_directory) const {
+  if (level_ == nullptr) return Decision::kKeep;
   return syntax_ == IgnoreSyntax::kGit ? DecideByGit(path, is_directory)
                                        : DecideByDocker(path, is_directory);
 }
 
 // The last rule that matches decides, those of deeper files before those above.
 IgnoreWalk::Decision IgnoreWalk::DecideByGit(absl::string_view path, bool is_directory) const {
-  const absl::string_view name = path.substr(levels_.back().prefix_bytes);
-  for (auto level = levels_.rbegin(); level != levels_.rend(); ++level) {
+  const absl::string_view name = path.substr(path.rfind('/') + 1);
+  for (const Level* level = level_.get(); level != nullptr; level = level->above.get()) {
     for (auto rule = level->rules.rbegin(); rule != level->rules.rend(); ++rule) {
       if (rule->directories_only && !is_directory) continue;
       const absl::string_view subject = rule->names_only ? name : path.substr(level->prefix_bytes);
@@ -156,12 +155,11 @@ IgnoreWalk::Decision IgnoreWalk::DecideByGit(absl::string_view path, bool is_dir
 
 // Rules are about all that is below what they match, the last one that does decides.
 IgnoreWalk::Decision IgnoreWalk::DecideByDocker(absl::string_view path, bool is_directory) const {
-  const std::vector<IgnoreRule>& rules = levels_.front().rules;
-  const std::vector<bool>& above = levels_.back().matched;
+  const std::vector<IgnoreRule>& rules = level_->rules;  // All are of the root's file.
   bool ignored = false;
   size_t decided_by = 0;
   for (size_t i = 0; i < rules.size(); ++i) {
-    if (!above[i] && !rules[i].pattern.Matches(path)) continue;
+    if (!matched_[i] && !rules[i].pattern.Matches(path)) continue;
     ignored = !rules[i].negated;
     decided_by = i;
   }

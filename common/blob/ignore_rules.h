@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -40,9 +41,10 @@ struct IgnoreRule {
 absl::StatusOr<std::vector<IgnoreRule>> ParseIgnoreRules(absl::string_view text,
                                                          IgnoreSyntax syntax);
 
-// Decides what a walk over a directory leaves out, from the ignore files that it meets. Paths are
-// relative to the root of the walk. Pure: it reads no file.
-// Ownership: none. Threads: not thread-safe. Blocking: never.
+// Decides what a walk over a directory leaves out, from the ignore files that it meets: what counts
+// in one directory, by its own rules and those of the directories above. Paths are relative to the
+// root of the walk. Pure: it reads no file. A value; copies are cheap, and share what is above.
+// Threads: may be read by several at once. Blocking: never.
 class IgnoreWalk {
  public:
   enum class Decision {
@@ -51,29 +53,33 @@ class IgnoreWalk {
     kOnlyWhatsBelow,  // A directory to leave out, unless something below it is kept.
   };
 
+  // Above the root.
   explicit IgnoreWalk(IgnoreSyntax syntax) : syntax_(syntax) {}
 
-  // Goes into a directory below the one that it is in; the root is "". ResourceExhausted when more
-  // than kMaxIgnoreRules apply.
-  absl::Status Enter(absl::string_view directory, std::vector<IgnoreRule> rules);
-  void Leave();
+  // What counts in a directory below the one that this is about; the root is "".
+  // ResourceExhausted when more than kMaxIgnoreRules apply.
+  absl::StatusOr<IgnoreWalk> Enter(absl::string_view directory,
+                                   std::vector<IgnoreRule> rules) const;
 
-  // About an entry of the directory that was entered last.
+  // About an entry of the directory.
   Decision Decide(absl::string_view path, bool is_directory) const;
 
  private:
+  // The rules of one ignore file.
   struct Level {
-    size_t prefix_bytes;  // Of the directory's path, with its '/'.
+    std::shared_ptr<const Level> above;
+    size_t prefix_bytes = 0;  // Of its directory's path, with its '/'.
     std::vector<IgnoreRule> rules;
-    std::vector<bool> matched;  // Docker: by which of the root's rules it, or what it is in, was.
+    size_t rule_count = 0;  // With those above.
   };
 
   Decision DecideByGit(absl::string_view path, bool is_directory) const;
   Decision DecideByDocker(absl::string_view path, bool is_directory) const;
 
   IgnoreSyntax syntax_;
-  std::vector<Level> levels_;
-  size_t rule_count_ = 0;
+  std::shared_ptr<const Level> level_;  // The deepest that has rules; null when there is none.
+  // Docker: by which of the rules the directory, or what it is in, is matched.
+  std::vector<bool> matched_;
 };
 
 }  // namespace rally::blob

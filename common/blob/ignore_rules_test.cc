@@ -48,39 +48,39 @@ Tree TreeOf(const std::vector<std::string>& files) {
 class Walker {
  public:
   Walker(const Tree& tree, IgnoreSyntax syntax, std::map<std::string, std::string> files)
-      : tree_(tree), syntax_(syntax), files_(std::move(files)), walk_(syntax) {}
+      : tree_(tree), syntax_(syntax), files_(std::move(files)) {}
 
   std::set<std::string> Ignored() {
-    Visit("", false);
+    Visit("", IgnoreWalk(syntax_), false);
     return std::move(ignored_);
   }
   int entered() const { return entered_; }
 
  private:
-  void Visit(const std::string& directory, bool left_out) {
+  void Visit(const std::string& directory, IgnoreWalk walk, bool left_out) {
     const auto file = files_.find(directory);
     if (!left_out) {
       ++entered_;
       auto rules = ParseIgnoreRules(file == files_.end() ? "" : file->second, syntax_);
       ASSERT_EQ(rules.status(), absl::OkStatus());
-      ASSERT_EQ(walk_.Enter(directory, *std::move(rules)), absl::OkStatus());
+      auto inside = walk.Enter(directory, *std::move(rules));
+      ASSERT_EQ(inside.status(), absl::OkStatus());
+      walk = *std::move(inside);
     }
     const std::string prefix = directory.empty() ? "" : directory + "/";
     for (auto it = tree_.lower_bound(prefix); it != tree_.end(); ++it) {
       const auto& [path, is_directory] = *it;
       if (path.compare(0, prefix.size(), prefix) != 0) break;
       if (path.find('/', prefix.size()) != std::string::npos) continue;
-      const Decision decision = left_out ? Decision::kLeaveOut : walk_.Decide(path, is_directory);
+      const Decision decision = left_out ? Decision::kLeaveOut : walk.Decide(path, is_directory);
       if (decision != Decision::kKeep) ignored_.insert(path);
-      if (is_directory) Visit(path, decision == Decision::kLeaveOut);
+      if (is_directory) Visit(path, walk, decision == Decision::kLeaveOut);
     }
-    if (!left_out) walk_.Leave();
   }
 
   const Tree& tree_;
   const IgnoreSyntax syntax_;
   const std::map<std::string, std::string> files_;
-  IgnoreWalk walk_;
   std::set<std::string> ignored_;
   int entered_ = 0;
 };
