@@ -21,7 +21,7 @@ void Complain(const absl::Status& status) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  rally::TuneProcess();
+  rally::TuneProcess(rally::kArenasOfADaemon);
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
   auto line = rally::agent::ParseCommandLine(argc, argv);

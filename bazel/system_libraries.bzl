@@ -25,7 +25,6 @@ _PKG_CONFIG = {
     "benchmark": ["benchmark"],
     "cli11": ["CLI11"],
     "crypto": ["libcrypto"],
-    "curl": ["libcurl"],
     "glog": ["libglog"],
     "gmock": ["gmock"],
     "gtest_main": ["gmock_main", "gmock", "gtest"],
@@ -40,8 +39,9 @@ _PKG_CONFIG = {
     "zstd": ["libzstd"],
 }
 
-# Libraries that ship no .pc file.
+# Libraries that ship no .pc file, or are found when the program uses them (curl).
 _PLAIN = {
+    "curl": [],
     "grpc_reflection": ["-lgrpc++_reflection"],
     "toml11": [],
     "tomlplusplus": [],
@@ -50,6 +50,22 @@ _PLAIN = {
 # Libraries whose classes look otherwise without the macros of their .pc file. The others' macros say
 # nothing on this platform.
 _WITH_DEFINES = ["httplib"]
+
+# What a program may have inside it, so that it starts without linking them: :static_archives.
+_STATIC = [
+    "libaddress_sorting.a",
+    "libarchive.a",
+    "libgpr.a",
+    "libgrpc++.a",
+    "libgrpc++_reflection.a",
+    "libgrpc.a",
+    "libprotobuf.a",
+    "libre2.a",
+    "libupb.a",
+]
+
+# What those need that stays shared. OpenSSL, as other shared libraries use it: one copy.
+_SHARED_BELOW_STATIC = ["-lcares", "-lssl", "-lcrypto", "-lz"]
 
 def _flags(repository_ctx, modules, kind = "--libs"):
     result = repository_ctx.execute(["pkg-config", kind] + modules)
@@ -77,7 +93,24 @@ def _system_libraries_impl(repository_ctx):
             defines = [flag[2:] for flag in flags if flag.startswith("-D")]
         lines.append('cc_library(name = "%s", linkopts = %s, defines = %s)' %
                      (name, repr(targets[name]), repr(defines)))
+    lines.append('filegroup(name = "static_archives", srcs = glob(["static/*.a"]))')
+    _write_static(repository_ctx)
     repository_ctx.file("BUILD.bazel", "\n".join(lines) + "\n")
+
+# A folder of archives without the shared libraries beside them: with it before the system's own
+# folders, each -l that finds one there takes it.
+def _write_static(repository_ctx):
+    folder = repository_ctx.execute(["pkg-config", "--variable=libdir", "absl_base"]).stdout.strip()
+    archives = [repository_ctx.path(folder).get_child(name) for name in _STATIC]
+    for path in repository_ctx.path(folder).readdir():
+        if path.basename.startswith("libabsl_") and path.basename.endswith(".a"):
+            archives.append(path)
+    for path in archives:
+        repository_ctx.symlink(path, "static/" + path.basename)
+    flags = ["-L" + "external/system/static", "-Wl,--start-group"]
+    flags += ["-l" + path.basename[len("lib"):-len(".a")] for path in archives]
+    flags += ["-Wl,--end-group"] + _SHARED_BELOW_STATIC
+    repository_ctx.file("static.bzl", "STATIC_LINKOPTS = %s\n" % repr(flags))
 
 system_libraries = repository_rule(
     implementation = _system_libraries_impl,

@@ -6,9 +6,10 @@
 
 namespace rally {
 
-void TuneProcess() {
-  // Many threads that each allocate little: an arena for each would keep tens of MiB for nothing.
-  mallopt(M_ARENA_MAX, 2);
+void TuneProcess(int malloc_arenas) {
+  // A daemon has many threads that each allocate little: an arena for each would keep tens of MiB
+  // for nothing.
+  mallopt(M_ARENA_MAX, malloc_arenas);
   // Messages of a MiB come and go, several at a time. By default glibc gives their memory back to
   // the kernel and takes it again for each, a page fault for each 4 KiB.
   mallopt(M_MMAP_THRESHOLD, 2 << 20);

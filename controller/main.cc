@@ -9,7 +9,7 @@
 #include "glog/logging.h"
 
 int main(int argc, char** argv) {
-  rally::TuneProcess();
+  rally::TuneProcess(rally::kArenasOfADaemon);
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(argv[0]);
   int exit_code = 0;

@@ -7,7 +7,7 @@
 #include "rallyctl/terminal.h"
 
 int main(int argc, char** argv) {
-  rally::TuneProcess();
+  rally::TuneProcess(rally::kArenasOfACommand);
   // What the libraries log is for daemons; people get messages.
   FLAGS_logtostderr = true;
   FLAGS_minloglevel = google::GLOG_FATAL;

@@ -1,7 +1,5 @@
 #include "agent/runtime/http_transfer.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -11,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "agent/runtime/curl_library.h"
 
 namespace rally::runtime {
 namespace {
@@ -25,6 +24,7 @@ constexpr char kUntrusted[] = "rally.dev/untrusted-certificate";
 
 // One transfer, as curl's callbacks see it.
 struct Transfer {
+  const CurlLibrary& curl;
   CURL* handle;
   const HttpBody& body;
   const CallLimits& limits;
@@ -32,15 +32,15 @@ struct Transfer {
   absl::Status body_status;
 };
 
-int CodeOf(CURL* handle) {
+int CodeOf(const CurlLibrary& curl, CURL* handle) {
   long code = 0;  // NOLINT: curl's type.
-  curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &code);
+  curl.easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &code);
   return static_cast<int>(code);
 }
 
 size_t OnBody(char* data, size_t, size_t size, void* user) {
   Transfer& transfer = *static_cast<Transfer*>(user);
-  const int code = CodeOf(transfer.handle);
+  const int code = CodeOf(transfer.curl, transfer.handle);
   if (code == 200 || code == 206) {
     transfer.body_status = transfer.body(code, {data, size});
     return transfer.body_status.ok() ? size : 0;
@@ -79,17 +79,13 @@ int OnProgress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
 
 }  // namespace
 
-HttpTransfer::HttpTransfer() {
-  static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);
-  (void)initialised;  // Handles can't be made without it, and Get() says so.
-}
-
 HttpTransfer::~HttpTransfer() {
   absl::MutexLock lock(&mutex_);
-  for (void* handle : idle_) curl_easy_cleanup(handle);
+  if (idle_.empty()) return;
+  for (void* handle : idle_) (*CurlLibrary::Load())->easy_cleanup(handle);
 }
 
-void* HttpTransfer::TakeHandle() {
+void* HttpTransfer::TakeHandle(const CurlLibrary& curl) {
   {
     absl::MutexLock lock(&mutex_);
     if (!idle_.empty()) {
@@ -98,11 +94,11 @@ void* HttpTransfer::TakeHandle() {
       return handle;
     }
   }
-  return curl_easy_init();
+  return curl.easy_init();
 }
 
-void HttpTransfer::ReturnHandle(void* handle) {
-  curl_easy_reset(handle);  // Keeps its connections.
+void HttpTransfer::ReturnHandle(const CurlLibrary& curl, void* handle) {
+  curl.easy_reset(handle);  // Keeps its connections.
   absl::MutexLock lock(&mutex_);
   idle_.push_back(handle);
 }
@@ -110,50 +106,53 @@ void HttpTransfer::ReturnHandle(void* handle) {
 absl::StatusOr<HttpResponse> HttpTransfer::Get(const HttpRequest& request, const HttpBody& body,
                                                const CallLimits& limits) {
   if (absl::Status spent = CheckLimits(limits, request.url); !spent.ok()) return spent;
-  CURL* handle = TakeHandle();
-  if (handle == nullptr) return absl::InternalError("libcurl could not be initialised");
-  Transfer transfer{handle, body, limits, {}, {}};
+  absl::StatusOr<const CurlLibrary*> loaded = CurlLibrary::Load();
+  if (!loaded.ok()) return loaded.status();
+  const CurlLibrary& curl = **loaded;
+  CURL* handle = TakeHandle(curl);
+  if (handle == nullptr) return absl::InternalError("libcurl gives no handle");
+  Transfer transfer{curl, handle, body, limits, {}, {}};
   curl_slist* headers = nullptr;
   for (const std::string& header : request.headers) {
-    headers = curl_slist_append(headers, header.c_str());
+    headers = curl.slist_append(headers, header.c_str());
   }
   char error[CURL_ERROR_SIZE] = "";
   const char* protocols = request.allow_plain ? "http,https" : "https";
-  curl_easy_setopt(handle, CURLOPT_URL, request.url.c_str());
-  curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, protocols);
-  curl_easy_setopt(handle, CURLOPT_REDIR_PROTOCOLS_STR, protocols);
-  curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 1L);
-  curl_easy_setopt(handle, CURLOPT_MAXREDIRS, kMaxRedirects);
-  curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
-  curl_easy_setopt(handle, CURLOPT_USERAGENT, "rally-agent");
-  curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMillis);
-  curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, kSlowBytesPerSecond);
-  curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, kSlowSeconds);
-  curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, error);
-  curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, OnBody);
-  curl_easy_setopt(handle, CURLOPT_WRITEDATA, &transfer);
-  curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, OnHeader);
-  curl_easy_setopt(handle, CURLOPT_HEADERDATA, &transfer);
-  curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
-  curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, OnProgress);
-  curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &transfer);
+  curl.easy_setopt(handle, CURLOPT_URL, request.url.c_str());
+  curl.easy_setopt(handle, CURLOPT_PROTOCOLS_STR, protocols);
+  curl.easy_setopt(handle, CURLOPT_REDIR_PROTOCOLS_STR, protocols);
+  curl.easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 1L);
+  curl.easy_setopt(handle, CURLOPT_MAXREDIRS, kMaxRedirects);
+  curl.easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
+  curl.easy_setopt(handle, CURLOPT_USERAGENT, "rally-agent");
+  curl.easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+  curl.easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMillis);
+  curl.easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, kSlowBytesPerSecond);
+  curl.easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, kSlowSeconds);
+  curl.easy_setopt(handle, CURLOPT_ERRORBUFFER, error);
+  curl.easy_setopt(handle, CURLOPT_WRITEFUNCTION, OnBody);
+  curl.easy_setopt(handle, CURLOPT_WRITEDATA, &transfer);
+  curl.easy_setopt(handle, CURLOPT_HEADERFUNCTION, OnHeader);
+  curl.easy_setopt(handle, CURLOPT_HEADERDATA, &transfer);
+  curl.easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+  curl.easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, OnProgress);
+  curl.easy_setopt(handle, CURLOPT_XFERINFODATA, &transfer);
   if (!request.user.empty()) {
-    curl_easy_setopt(handle, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
-    curl_easy_setopt(handle, CURLOPT_USERNAME, request.user.c_str());
-    curl_easy_setopt(handle, CURLOPT_PASSWORD, request.password.c_str());
+    curl.easy_setopt(handle, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+    curl.easy_setopt(handle, CURLOPT_USERNAME, request.user.c_str());
+    curl.easy_setopt(handle, CURLOPT_PASSWORD, request.password.c_str());
   }
-  const CURLcode result = curl_easy_perform(handle);
-  transfer.response.code = CodeOf(handle);
-  ReturnHandle(handle);
-  curl_slist_free_all(headers);
+  const CURLcode result = curl.easy_perform(handle);
+  transfer.response.code = CodeOf(curl, handle);
+  ReturnHandle(curl, handle);
+  curl.slist_free_all(headers);
 
   if (!transfer.body_status.ok()) return transfer.body_status;
   if (absl::Status spent = CheckLimits(limits, request.url); result != CURLE_OK && !spent.ok()) {
     return spent;
   }
   if (result == CURLE_OK) return std::move(transfer.response);
-  const std::string why = error[0] != '\0' ? error : curl_easy_strerror(result);
+  const std::string why = error[0] != '\0' ? error : curl.easy_strerror(result);
   if (result == CURLE_PEER_FAILED_VERIFICATION) {
     absl::Status untrusted = absl::AbortedError(why);
     untrusted.SetPayload(kUntrusted, absl::Cord(""));

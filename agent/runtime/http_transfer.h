@@ -14,6 +14,8 @@
 
 namespace rally::runtime {
 
+struct CurlLibrary;
+
 struct HttpRequest {
   std::string url;
   std::vector<std::string> headers;  // "Name: value"; Authorization isn't sent to another host.
@@ -36,11 +38,12 @@ using HttpBody = std::function<absl::Status(int code, absl::string_view bytes)>;
 // Ownership: owns its connections. Threads: thread-safe. Blocking: Get(), on the network, until the
 // limits, or for 10 s without a connection, or while less than 1 KiB/s came for 30 s.
 // Errors: kUnavailable when no whole answer came; kAborted when this host doesn't accept the other
-// side's certificate, which asking again doesn't cure; the body's own status; else any answer is
+// side's certificate, which asking again doesn't cure; kFailedPrecondition when the host lacks
+// libcurl; the body's own status; else any answer is
 // OK.
 class HttpTransfer {
  public:
-  HttpTransfer();
+  HttpTransfer() = default;
   ~HttpTransfer();
   HttpTransfer(const HttpTransfer&) = delete;
   HttpTransfer& operator=(const HttpTransfer&) = delete;
@@ -55,8 +58,8 @@ class HttpTransfer {
   static bool IsUntrusted(const absl::Status& status);
 
  private:
-  void* TakeHandle();
-  void ReturnHandle(void* handle);
+  void* TakeHandle(const CurlLibrary& curl);
+  void ReturnHandle(const CurlLibrary& curl, void* handle);
 
   absl::Mutex mutex_;
   std::vector<void*> idle_ ABSL_GUARDED_BY(mutex_);  // CURL*, owned.

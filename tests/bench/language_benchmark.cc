@@ -156,7 +156,7 @@ BENCHMARK(BM_Templates)->Unit(benchmark::kMillisecond);
 }  // namespace rally::pipeline
 
 int main(int argc, char** argv) {
-  rally::TuneProcess();
+  rally::TuneProcess(rally::kArenasOfACommand);
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
 }

@@ -224,7 +224,7 @@ int Main(const std::string& controller, const std::string& directory) {
 }  // namespace rally
 
 int main(int argc, char** argv) {
-  rally::TuneProcess();
+  rally::TuneProcess(rally::kArenasOfADaemon);
   if (argc != 3) {
     std::cerr << "usage: workspace_agent CONTROLLER DIRECTORY\n";
     return 2;
