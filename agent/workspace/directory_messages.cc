@@ -12,28 +12,39 @@
 #include "absl/strings/str_cat.h"
 #include "agent/workspace/small_file.h"
 #include "common/blob/file_digest.h"
-#include "common/file_descriptor.h"
 
 namespace rally::workspace {
 
 using ::rally::blob::Digest;
 
-DirectoryMessages::DirectoryMessages(std::string directory, blob::BlobStore* remote, Later later)
-    : directory_(std::move(directory)), remote_(remote), later_(std::move(later)) {
-  // Failing shows when something is kept.
-  ::mkdir(directory_.c_str(), 0700);
+namespace {
+
+// Failing shows when something is kept.
+int MakeAndOpen(const std::string& directory) {
+  ::mkdir(directory.c_str(), 0700);
+  return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-std::string DirectoryMessages::PathOf(const Digest& digest) const {
-  return absl::StrCat(directory_, "/", digest.hash.substr(0, 2), "/", digest.hash, "-",
-                      digest.size_bytes);
+std::string FolderOf(const Digest& digest) { return digest.hash.substr(0, 2); }
+
+// Below the directory.
+std::string PathOf(const Digest& digest) {
+  return absl::StrCat(FolderOf(digest), "/", digest.hash, "-", digest.size_bytes);
 }
+
+}  // namespace
+
+DirectoryMessages::DirectoryMessages(std::string directory, blob::BlobStore* remote, Later later)
+    : directory_(std::move(directory)),
+      fd_(MakeAndOpen(directory_)),
+      remote_(remote),
+      later_(std::move(later)) {}
 
 std::optional<std::string> DirectoryMessages::ReadLocal(const Digest& digest) const {
   if (digest == blob::EmptyBlobDigest()) return "";
   if (!blob::IsValidHash(digest.hash)) return std::nullopt;
   const std::string path = PathOf(digest);
-  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  FileDescriptor file(::openat(fd_.get(), path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!file.valid()) return std::nullopt;
   struct stat stat;
   if (::fstat(file.get(), &stat) == 0 && stat.st_size == digest.size_bytes) {
@@ -41,7 +52,7 @@ std::optional<std::string> DirectoryMessages::ReadLocal(const Digest& digest) co
     const ssize_t length = ::read(file.get(), bytes.data(), bytes.size());
     if (length == stat.st_size && blob::DigestOf(bytes) == digest) return bytes;
   }
-  ::unlink(path.c_str());
+  ::unlinkat(fd_.get(), path.c_str(), 0);
   return std::nullopt;
 }
 
@@ -95,26 +106,22 @@ absl::Status DirectoryMessages::ReadToFile(const Digest& digest, int fd) {
   return remote_->ReadToFile(digest, fd);
 }
 
+// What a crash leaves half written isn't what its name says, which ReadLocal finds out.
 absl::Status DirectoryMessages::Keep(const Digest& digest, const std::string& message) {
   const std::string path = PathOf(digest);
-  if (::access(path.c_str(), F_OK) == 0) return absl::OkStatus();
-  // Without a name until it is whole, so that a crash leaves nothing to clean up.
-  const std::string parent = path.substr(0, path.rfind('/'));
-  constexpr int kFlags = O_TMPFILE | O_WRONLY | O_CLOEXEC;
-  FileDescriptor file(::open(parent.c_str(), kFlags, 0600));
+  constexpr int kFlags = O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC;
+  FileDescriptor file(::openat(fd_.get(), path.c_str(), kFlags, 0600));
   if (!file.valid() && errno == ENOENT) {
-    ::mkdir(parent.c_str(), 0700);
-    file = FileDescriptor(::open(parent.c_str(), kFlags, 0600));
+    ::mkdirat(fd_.get(), FolderOf(digest).c_str(), 0700);
+    file = FileDescriptor(::openat(fd_.get(), path.c_str(), kFlags, 0600));
   }
-  if (!file.valid()) return blob::ErrnoStatus(errno, absl::StrCat("creating a file in ", parent));
-  const absl::Status written = blob::WriteAll(file.get(), message);
-  if (!written.ok()) return written;
-  const std::string by_descriptor = absl::StrCat("/proc/self/fd/", file.get());
-  if (::linkat(AT_FDCWD, by_descriptor.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) != 0 &&
-      errno != EEXIST) {
-    return blob::ErrnoStatus(errno, absl::StrCat("creating ", path));
+  if (!file.valid() && errno == EEXIST) return absl::OkStatus();
+  if (!file.valid()) {
+    return blob::ErrnoStatus(errno, absl::StrCat("creating ", path, " in ", directory_));
   }
-  return absl::OkStatus();
+  absl::Status written = blob::WriteAll(file.get(), message);
+  if (!written.ok()) ::unlinkat(fd_.get(), path.c_str(), 0);
+  return written;
 }
 
 absl::Status DirectoryMessages::RemoveAllBut(const absl::flat_hash_set<Digest>& needed) {
@@ -123,12 +130,11 @@ absl::Status DirectoryMessages::RemoveAllBut(const absl::flat_hash_set<Digest>& 
   const auto parents = NamesIn(directory_);
   if (!parents.ok()) return parents.status();
   for (const std::string& parent : *parents) {
-    const std::string path = absl::StrCat(directory_, "/", parent);
-    const auto names = NamesIn(path);
+    const auto names = NamesIn(absl::StrCat(directory_, "/", parent));
     if (!names.ok()) return names.status();
     for (const std::string& name : *names) {
-      const std::string file = absl::StrCat(path, "/", name);
-      if (!kept.contains(file)) ::unlink(file.c_str());
+      const std::string file = absl::StrCat(parent, "/", name);
+      if (!kept.contains(file)) ::unlinkat(fd_.get(), file.c_str(), 0);
     }
   }
   return absl::OkStatus();

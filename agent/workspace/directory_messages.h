@@ -10,6 +10,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "common/blob/blob_store.h"
+#include "common/file_descriptor.h"
 
 namespace rally::workspace {
 
@@ -46,10 +47,10 @@ class DirectoryMessages : public blob::BlobStore {
   // Of what waits to be kept.
   static constexpr int64_t kMaxLaterBytes = 32 << 20;
 
-  std::string PathOf(const blob::Digest& digest) const;
   void KeepAll(std::vector<blob::Digest> digests, std::vector<std::string> messages);
 
   const std::string directory_;
+  const FileDescriptor fd_;  // Of the directory.
   blob::BlobStore* const remote_;
   const Later later_;
   std::atomic<int64_t> later_bytes_{0};
