@@ -1,8 +1,19 @@
 #include "agent/workspace/background_work.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <utility>
 
+#include "glog/logging.h"
+
 namespace rally::workspace {
+namespace {
+
+// When cores are scarce, a tenth of what a thread gets that somebody waits for.
+constexpr int kNicer = 10;
+
+}  // namespace
 
 BackgroundWork::BackgroundWork() : thread_([this] { Run(); }) {}
 
@@ -29,6 +40,9 @@ void BackgroundWork::WaitUntilIdle() {
 }
 
 void BackgroundWork::Run() {
+  errno = 0;
+  const bool nicer = nice(kNicer) != -1 || errno == 0;  // On Linux it is this thread's alone.
+  LOG_IF(WARNING, !nicer) << "background work of workspaces has full priority: errno=" << errno;
   while (true) {
     std::function<void()> work;
     {

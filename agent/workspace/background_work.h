@@ -10,8 +10,8 @@
 
 namespace rally::workspace {
 
-// One thread that runs what a step shouldn't wait for, in order. At most kMaxQueued wait; more are
-// refused, so only work that is merely late when it doesn't happen belongs here.
+// One thread of low priority that runs what a step shouldn't wait for, in order. At most kMaxQueued
+// wait; more are refused, so only work that is merely late when it doesn't happen belongs here.
 // Ownership: the destructor runs what is queued and joins. Threads: thread-safe.
 class BackgroundWork {
  public:
