@@ -51,8 +51,13 @@ class Capture {
     tree_.ignored_entries = scanned_->ignored_entries;
     tree_.root_fd = root_fd_;
     if (absl::Status s = HashFiles(); !s.ok()) return s;
-    if (absl::Status s = BuildMessages(); !s.ok()) return s;
-    CollectFiles();
+    // Neither looks at what the other makes.
+    absl::Status built = RunInParallel(2, threads_, [this](size_t part) {
+      if (part == 0) return BuildMessages();
+      CollectFiles();
+      return absl::OkStatus();
+    });
+    if (!built.ok()) return built;
     if (!options_.stat_cache_file.empty()) {
       absl::Status saved = cache_.Save(options_.stat_cache_file, root_path_, *scanned_);
       if (!saved.ok()) Warn(std::string(saved.message()));

@@ -69,6 +69,8 @@ class Listing {
     if (!inside.ok()) return inside.status();
     ignore_ = *std::move(inside);
     entry_path_ = path.empty() ? "" : absl::StrCat(path, "/");
+    directory_.files.reserve(std::count_if(names->begin(), names->end(),
+                                           [](const Name& name) { return name.type == DT_REG; }));
     for (Name& name : *names) {
       if (absl::Status s = AddEntry(dirfd(stream.get()), std::move(name)); !s.ok()) return s;
     }
@@ -246,6 +248,9 @@ absl::StatusOr<ScannedTree> ListTree(int root_fd, const ScanOptions& options) {
         RunInParallel(level.size(), options.threads, [&level](size_t i) { return level[i].Run(); });
     if (!listed.ok()) return listed;
     std::vector<Listing> next;
+    size_t found = 0;
+    for (Listing& listing : level) found += listing.children().size();
+    next.reserve(found);
     for (Listing& listing : level) {
       const uint32_t index = static_cast<uint32_t>(tree.directories.size());
       if (index > 0) tree.directories[listing.directory().parent].children.push_back(index);
