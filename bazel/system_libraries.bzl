@@ -67,11 +67,12 @@ _STATIC = [
 # What those need that stays shared. OpenSSL, as other shared libraries use it: one copy.
 _SHARED_BELOW_STATIC = ["-lcares", "-lssl", "-lcrypto", "-lz"]
 
+_INSTALL = "Run tests/install-packages to install what Rally builds with."
+
 def _flags(repository_ctx, modules, kind = "--libs"):
     result = repository_ctx.execute(["pkg-config", kind] + modules)
     if result.return_code != 0:
-        fail("pkg-config cannot find %s: %s\nRun tests/install-packages to install what Rally builds with." %
-             (", ".join(modules), result.stderr))
+        fail("pkg-config cannot find %s: %s\n%s" % (", ".join(modules), result.stderr, _INSTALL))
     flags = []
     for flag in result.stdout.strip().split(" "):
         if flag and (flag not in flags or not flag.startswith("-l")):
@@ -98,17 +99,24 @@ def _system_libraries_impl(repository_ctx):
     repository_ctx.file("BUILD.bazel", "\n".join(lines) + "\n")
 
 # A folder of archives without the shared libraries beside them: with it before the system's own
-# folders, each -l that finds one there takes it.
+# folders, each -l that finds one there takes it. All or none: with a shared gRPC beside a static
+# Abseil there would be two of the latter.
 def _write_static(repository_ctx):
-    folder = repository_ctx.execute(["pkg-config", "--variable=libdir", "absl_base"]).stdout.strip()
-    archives = [repository_ctx.path(folder).get_child(name) for name in _STATIC]
-    for path in repository_ctx.path(folder).readdir():
+    found = repository_ctx.execute(["pkg-config", "--variable=libdir", "absl_base"])
+    if found.return_code != 0 or not found.stdout.strip():
+        fail("pkg-config cannot find absl_base.\n" + _INSTALL)
+    folder = repository_ctx.path(found.stdout.strip())
+    names = list(_STATIC)
+    for path in folder.readdir():
         if path.basename.startswith("libabsl_") and path.basename.endswith(".a"):
-            archives.append(path)
-    for path in archives:
-        repository_ctx.symlink(path, "static/" + path.basename)
-    flags = ["-L" + "external/system/static", "-Wl,--start-group"]
-    flags += ["-l" + path.basename[len("lib"):-len(".a")] for path in archives]
+            names.append(path.basename)
+    flags = ["-Lexternal/system/static", "-Wl,--start-group"]
+    for name in sorted(names):
+        archive = folder.get_child(name)
+        if not archive.exists:
+            fail("There is no %s.\n%s" % (archive, _INSTALL))
+        repository_ctx.symlink(archive, "static/" + name)
+        flags.append("-l" + name[len("lib"):-len(".a")])
     flags += ["-Wl,--end-group"] + _SHARED_BELOW_STATIC
     repository_ctx.file("static.bzl", "STATIC_LINKOPTS = %s\n" % repr(flags))
 

@@ -9,11 +9,13 @@ namespace rally::runtime {
 
 // libcurl, found when it is first used instead of at the program's start: it brings forty
 // libraries, and linking them takes 20 ms. rallyctl has this runtime for the builds that it runs
-// itself, and every other command would wait for what it never uses. Ownership: stays loaded until
-// the process ends. Threads: thread-safe.
+// itself, and every other command would wait for what it never uses. The agent is linked with it all
+// the same, so that it doesn't start on a host without it.
+//
+// Ownership: stays loaded until the process ends. Threads: thread-safe.
 struct CurlLibrary {
-  // Blocking: the first call, on the disk. Errors: FailedPrecondition when the host has no libcurl
-  // of the version that Rally was built with.
+  // Blocking: the first call, on the disk. Errors: Internal when this host has no libcurl, or one
+  // that is too old to keep a transfer to the protocols that it may use.
   static absl::StatusOr<const CurlLibrary*> Load();
 
   // As curl's own, which their names have curl_ in front of.

@@ -36,11 +36,11 @@ using HttpBody = std::function<absl::Status(int code, absl::string_view bytes)>;
 
 // Blocking HTTP GETs that follow redirects and reuse connections. It knows nothing of registries.
 // Ownership: owns its connections. Threads: thread-safe. Blocking: Get(), on the network, until the
-// limits, or for 10 s without a connection, or while less than 1 KiB/s came for 30 s.
+// limits, or for 10 s without a connection, or while less than 1 KiB/s came for 30 s; the first one
+// also on the disk, from where it loads libcurl.
 // Errors: kUnavailable when no whole answer came; kAborted when this host doesn't accept the other
-// side's certificate, which asking again doesn't cure; kFailedPrecondition when the host lacks
-// libcurl; the body's own status; else any answer is
-// OK.
+// side's certificate, which asking again doesn't cure; kInternal when this host lacks libcurl; the
+// body's own status; else any answer is OK.
 class HttpTransfer {
  public:
   HttpTransfer() = default;

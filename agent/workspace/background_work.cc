@@ -32,6 +32,14 @@ bool BackgroundWork::Add(std::function<void()> work) {
   return true;
 }
 
+void BackgroundWork::LowerPriority() {
+  Add([] {
+    errno = 0;
+    const bool lowered = nice(kNicer) != -1 || errno == 0;  // On Linux of this thread alone.
+    PLOG_IF(WARNING, !lowered) << "background work of workspaces keeps its priority";
+  });
+}
+
 void BackgroundWork::WaitUntilIdle() {
   absl::MutexLock lock(&mutex_);
   const auto idle = [this]()
@@ -40,9 +48,6 @@ void BackgroundWork::WaitUntilIdle() {
 }
 
 void BackgroundWork::Run() {
-  errno = 0;
-  const bool nicer = nice(kNicer) != -1 || errno == 0;  // On Linux it is this thread's alone.
-  LOG_IF(WARNING, !nicer) << "background work of workspaces has full priority: errno=" << errno;
   while (true) {
     std::function<void()> work;
     {

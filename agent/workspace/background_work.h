@@ -10,8 +10,8 @@
 
 namespace rally::workspace {
 
-// One thread of low priority that runs what a step shouldn't wait for, in order. At most kMaxQueued
-// wait; more are refused, so only work that is merely late when it doesn't happen belongs here.
+// One thread that runs what a step shouldn't wait for, in order. At most kMaxQueued wait; more are
+// refused, so only work that is merely late when it doesn't happen belongs here.
 // Ownership: the destructor runs what is queued and joins. Threads: thread-safe.
 class BackgroundWork {
  public:
@@ -24,6 +24,11 @@ class BackgroundWork {
 
   // False when the queue is full.
   bool Add(std::function<void()> work);
+
+  // What is added from now on, and the threads that it starts, have a low priority: it would take
+  // the processor from what is waited for. Who waits for it after all, such as a step on a full
+  // disk for an eviction, gets a tenth of a core that others want, too.
+  void LowerPriority();
 
   // Blocks until everything added before is done. Not from the work itself.
   void WaitUntilIdle();

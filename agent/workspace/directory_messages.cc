@@ -19,12 +19,6 @@ using ::rally::blob::Digest;
 
 namespace {
 
-// Failing shows when something is kept.
-int MakeAndOpen(const std::string& directory) {
-  ::mkdir(directory.c_str(), 0700);
-  return ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
 std::string FolderOf(const Digest& digest) { return digest.hash.substr(0, 2); }
 
 // Below the directory.
@@ -35,10 +29,11 @@ std::string PathOf(const Digest& digest) {
 }  // namespace
 
 DirectoryMessages::DirectoryMessages(std::string directory, blob::BlobStore* remote, Later later)
-    : directory_(std::move(directory)),
-      fd_(MakeAndOpen(directory_)),
-      remote_(remote),
-      later_(std::move(later)) {}
+    : directory_(std::move(directory)), remote_(remote), later_(std::move(later)) {
+  ::mkdir(directory_.c_str(), 0700);
+  fd_ = FileDescriptor(::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd_.valid()) open_error_ = errno;
+}
 
 std::optional<std::string> DirectoryMessages::ReadLocal(const Digest& digest) const {
   if (digest == blob::EmptyBlobDigest()) return "";
@@ -106,22 +101,26 @@ absl::Status DirectoryMessages::ReadToFile(const Digest& digest, int fd) {
   return remote_->ReadToFile(digest, fd);
 }
 
-// What a crash leaves half written isn't what its name says, which ReadLocal finds out.
 absl::Status DirectoryMessages::Keep(const Digest& digest, const std::string& message) {
-  const std::string path = PathOf(digest);
-  constexpr int kFlags = O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC;
-  FileDescriptor file(::openat(fd_.get(), path.c_str(), kFlags, 0600));
+  if (!fd_.valid()) return blob::ErrnoStatus(open_error_, absl::StrCat("opening ", directory_));
+  // Under another name until it is whole; what a crash leaves, RemoveAllBut removes.
+  const std::string unfinished = absl::StrCat(FolderOf(digest), "/new-", ++next_file_);
+  constexpr int kFlags = O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC | O_NOFOLLOW;
+  FileDescriptor file(::openat(fd_.get(), unfinished.c_str(), kFlags, 0600));
   if (!file.valid() && errno == ENOENT) {
     ::mkdirat(fd_.get(), FolderOf(digest).c_str(), 0700);
-    file = FileDescriptor(::openat(fd_.get(), path.c_str(), kFlags, 0600));
+    file = FileDescriptor(::openat(fd_.get(), unfinished.c_str(), kFlags, 0600));
   }
-  if (!file.valid() && errno == EEXIST) return absl::OkStatus();
-  if (!file.valid()) {
-    return blob::ErrnoStatus(errno, absl::StrCat("creating ", path, " in ", directory_));
+  const std::string what = absl::StrCat("keeping a file in ", directory_);
+  if (!file.valid()) return blob::ErrnoStatus(errno, what);
+  absl::Status status = blob::WriteAll(file.get(), message);
+  if (status.ok() &&
+      ::renameat(fd_.get(), unfinished.c_str(), fd_.get(), PathOf(digest).c_str()) != 0 &&
+      errno != ENOENT) {  // RemoveAllBut took it.
+    status = blob::ErrnoStatus(errno, what);
   }
-  absl::Status written = blob::WriteAll(file.get(), message);
-  if (!written.ok()) ::unlinkat(fd_.get(), path.c_str(), 0);
-  return written;
+  if (!status.ok()) ::unlinkat(fd_.get(), unfinished.c_str(), 0);
+  return status;
 }
 
 absl::Status DirectoryMessages::RemoveAllBut(const absl::flat_hash_set<Digest>& needed) {

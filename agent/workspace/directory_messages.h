@@ -50,10 +50,12 @@ class DirectoryMessages : public blob::BlobStore {
   void KeepAll(std::vector<blob::Digest> digests, std::vector<std::string> messages);
 
   const std::string directory_;
-  const FileDescriptor fd_;  // Of the directory.
+  FileDescriptor fd_;   // Of the directory.
+  int open_error_ = 0;  // Why there is none.
   blob::BlobStore* const remote_;
   const Later later_;
   std::atomic<int64_t> later_bytes_{0};
+  std::atomic<uint64_t> next_file_{0};
 };
 
 }  // namespace rally::workspace

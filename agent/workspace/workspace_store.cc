@@ -183,7 +183,8 @@ absl::Status OverlayWorkspaceStore::Recover() {
   upkeep.reader = &reader_;
   upkeep.max_layers = max_layers_;
   upkeep_ = std::make_unique<TreeUpkeep>(upkeep);
-  background_->Add([this] { cache_->FindLocalFiles(); });
+  background_->Add([this] { cache_->FindLocalFiles(); });  // The first fetch waits for it.
+  background_->LowerPriority();
   upkeep_->MakeRoom();
   return absl::OkStatus();
 }

@@ -83,11 +83,12 @@ class Capture {
     scan.keep_git = options_.keep_git;
     scan.limits = options_.limits;
     scan.threads = threads_;
-    std::thread loading([this] {
-      if (!options_.stat_cache_file.empty()) cache_.Load(options_.stat_cache_file, root_path_);
-    });
+    std::thread loading;
+    if (!options_.stat_cache_file.empty()) {
+      loading = std::thread([this] { cache_.Load(options_.stat_cache_file, root_path_); });
+    }
     absl::StatusOr<ScannedTree> listed = ListTree(root_fd_->get(), scan);
-    loading.join();
+    if (loading.joinable()) loading.join();
     if (!listed.ok()) return listed.status();
     scanned_ = std::make_shared<ScannedTree>(*std::move(listed));
     return StatFiles(root_fd_->get(), scan, cache_, scanned_.get());

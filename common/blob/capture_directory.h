@@ -29,7 +29,7 @@ struct CaptureOptions {
   // A file that was touched less than this before the capture is read again next time: a change
   // right after could leave the same times.
   absl::Duration racy_window = absl::Seconds(1);
-  // For stat and hashing. 0: one a core.
+  // 0: one a core.
   int threads = 0;
   // Leaves out what .rallyignore in the root says; without one, .dockerignore; without both, the
   // .gitignore of each directory (ignore_files.h).

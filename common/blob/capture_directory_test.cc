@@ -10,6 +10,7 @@
 #include <fstream>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "common/blob/workspace_trip_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -145,6 +146,57 @@ TEST_F(CaptureDirectoryTest, IgnoredEntriesAndLimits) {
               absl::StatusCode::kResourceExhausted)
         << which;
   }
+}
+
+TEST_F(CaptureDirectoryTest, ThreadsChangeNothingAboutTheResult) {
+  // More directories on each level than it takes to share them out.
+  for (int i = 0; i < 40; ++i) {
+    const fs::path outer = source_ / absl::StrCat("d", i);
+    for (int j = 0; j < 5; ++j) {
+      const fs::path inner = outer / absl::StrCat("e", j);
+      fs::create_directories(inner / ".git");
+      for (const char* name : {"a.o", "b.c", "kept.o", ".git/c.o"}) Write(inner / name, name);
+      ASSERT_EQ(mkfifo((inner / "pipe").c_str(), 0600), 0);
+    }
+    if (i % 2 == 0) Write(outer / ".gitignore", "*.o\n!kept.o\n");
+    if (i % 4 == 0) Write(outer / "e1/.gitignore", "!a.o\nb.c\n");
+    if (i % 8 == 0) Write(outer / "e2/.gitignore", "/*\n");
+  }
+  CaptureOptions options;
+  options.obey_ignore_files = true;
+  options.threads = 1;
+  const CapturedTree alone = MustCapture(options);
+  // Left out: a.o of the even ones but in 10 of the e1; b.c in these; and in 5 of the e2 b.c,
+  // kept.o and the ignore file itself.
+  EXPECT_EQ(alone.file_count, 200 * 4 + (20 + 10 + 5) - (20 * 5 - 10) - 10 - 5 * 3);
+  EXPECT_EQ(alone.ignore_file, ".gitignore");
+  options.threads = 8;
+  const CapturedTree together = MustCapture(options);
+  EXPECT_EQ(together.root, alone.root);
+  EXPECT_EQ(together.file_count, alone.file_count);
+  EXPECT_EQ(together.directory_count, alone.directory_count);
+  EXPECT_EQ(together.ignored_entries, alone.ignored_entries);
+  EXPECT_EQ(together.ignore_file, alone.ignore_file);
+  EXPECT_EQ(together.warnings, alone.warnings);
+  options.limits.max_entries = 300;
+  EXPECT_EQ(CaptureDirectory(source_.string(), options).status().code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(CaptureDirectoryTest, IgnoreFilesOnEveryLevelOfADeepTree) {
+  fs::path deepest = source_;
+  for (int i = 0; i < 100; ++i) {
+    Write(deepest / ".gitignore", absl::StrCat("no", i, "\n"));
+    Write(deepest / "yes", "1");
+    deepest /= "d";
+    fs::create_directory(deepest);
+  }
+  for (const char* name : {"no0", "no99", "no100"}) Write(deepest / name, "2");
+  CaptureOptions options;
+  options.obey_ignore_files = true;
+  const CapturedTree tree = MustCapture(options);
+  EXPECT_EQ(tree.file_count, 201);
+  EXPECT_EQ(tree.ignored_entries, 2);
 }
 
 TEST_F(CaptureDirectoryTest, AFileThatIsTooLargeIsRefusedUnreadAndNamed) {

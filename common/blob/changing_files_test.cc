@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <thread>
@@ -18,6 +19,7 @@
 namespace rally::blob {
 namespace {
 
+namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -75,6 +77,25 @@ TEST_F(ChangingFilesTest, AFileThatChangedInPlaceIsSaidToHaveChanged) {
     EXPECT_EQ(status.message(),
               "'f' changed while it was submitted; try again when nothing writes to it");
   }
+}
+
+TEST_F(ChangingFilesTest, FoldersThatComeAndGoAreNoErrors) {
+  for (int i = 0; i < 50; ++i) fs::create_directory(source_ / absl::StrCat("kept-", i));
+  std::atomic<bool> stop{false};
+  std::thread builder([&] {
+    while (!stop) {
+      for (int i = 0; i < 20; ++i) fs::create_directories(source_ / absl::StrCat("tmp-", i, "/d"));
+      for (int i = 0; i < 20; ++i) fs::remove_all(source_ / absl::StrCat("tmp-", i));
+    }
+  });
+  for (int round = 0; round < 50; ++round) {
+    const auto tree = CaptureDirectory(source_.string());
+    EXPECT_EQ(tree.status(), absl::OkStatus());
+    if (!tree.ok()) break;
+    EXPECT_GE(tree->directory_count, 50);
+  }
+  stop = true;
+  builder.join();
 }
 
 TEST_F(ChangingFilesTest, TimesThatNanosecondsCannotCountToAreKept) {

@@ -25,6 +25,8 @@
 namespace rally::blob {
 namespace {
 
+// Directories.
+constexpr size_t kWorthAThread = 8;
 constexpr absl::string_view kTooLargeAdvice = "a sparse file counts with its whole length";
 
 struct Name {
@@ -38,17 +40,21 @@ struct Name {
 class Listing {
  public:
   // `ignore` is what counts in the parent. `entries` is shared by all listings of a tree.
-  Listing(int root_fd, const ScanOptions& options, const IgnoreFiles& ignore,
+  Listing(int root_fd, const ScanOptions& options, std::shared_ptr<const IgnoreFiles> ignore,
           ScannedDirectory directory, std::atomic<int64_t>* entries)
       : root_fd_(root_fd),
         options_(options),
         directory_(std::move(directory)),
-        ignore_(ignore),
+        ignore_(std::move(ignore)),
         entries_(*entries) {}
 
   absl::Status Run() {
     const std::string& path = directory_.path;
     absl::StatusOr<FileDescriptor> fd = OpenBeneath(root_fd_, path, O_RDONLY | O_DIRECTORY);
+    if (absl::IsNotFound(fd.status()) && !path.empty()) {  // Removed since its parent was listed.
+      is_gone_ = true;
+      return absl::OkStatus();
+    }
     if (!fd.ok()) return fd.status();
     struct stat st;
     if (fstat(fd->get(), &st) != 0) {
@@ -65,21 +71,26 @@ class Listing {
     // As in git, a symlink of that name isn't one.
     const bool has_gitignore =
         gitignore != names->end() && gitignore->name == ".gitignore" && gitignore->type == DT_REG;
-    absl::StatusOr<IgnoreFiles> inside = ignore_.Enter(path, has_gitignore);
+    absl::StatusOr<IgnoreFiles> inside = ignore_->Enter(path, has_gitignore);
     if (!inside.ok()) return inside.status();
-    ignore_ = *std::move(inside);
+    ignore_ = std::make_shared<const IgnoreFiles>(*std::move(inside));
     entry_path_ = path.empty() ? "" : absl::StrCat(path, "/");
     directory_.files.reserve(std::count_if(names->begin(), names->end(),
                                            [](const Name& name) { return name.type == DT_REG; }));
     for (Name& name : *names) {
       if (absl::Status s = AddEntry(dirfd(stream.get()), std::move(name)); !s.ok()) return s;
     }
+    ignore_file_ = ignore_->name();
+    if (children_.empty()) ignore_.reset();  // A level may have very many.
     return absl::OkStatus();
   }
 
+  // All else is about nothing then.
+  bool is_gone() const { return is_gone_; }
   ScannedDirectory& directory() { return directory_; }
-  // What counts in the directory.
-  const IgnoreFiles& ignore() const { return ignore_; }
+  // What counts in the directory, if it has children, and its name.
+  const std::shared_ptr<const IgnoreFiles>& ignore() const { return ignore_; }
+  absl::string_view ignore_file() const { return ignore_file_; }
   // Unlisted.
   std::vector<ScannedDirectory>& children() { return children_; }
   std::vector<std::string>& special_files() { return special_files_; }
@@ -88,8 +99,10 @@ class Listing {
  private:
   absl::StatusOr<std::vector<Name>> ReadNames(DIR* stream) const {
     std::vector<Name> names;
-    errno = 0;
-    while (const dirent* entry = readdir(stream)) {
+    while (true) {
+      errno = 0;
+      const dirent* entry = readdir(stream);
+      if (entry == nullptr) break;
       const absl::string_view name = entry->d_name;
       if (name == "." || name == "..") continue;
       names.push_back({std::string(name), entry->d_type});
@@ -102,7 +115,6 @@ class Listing {
         }
         if (found) names.back().type = IFTODT(st.st_mode);
         if (!found) names.pop_back();  // Removed since it was listed.
-        errno = 0;
       }
     }
     if (errno != 0) {
@@ -115,7 +127,7 @@ class Listing {
   absl::Status AddEntry(int fd, Name entry) {
     entry_path_.resize(directory_.path.empty() ? 0 : directory_.path.size() + 1);
     entry_path_ += entry.name;
-    const auto decision = ignore_.Decide(entry_path_, entry.name, entry.type == DT_DIR);
+    const auto decision = ignore_->Decide(entry_path_, entry.name, entry.type == DT_DIR);
     if (decision == IgnoreWalk::Decision::kLeaveOut) {
       ++ignored_entries_;
       return absl::OkStatus();
@@ -178,8 +190,10 @@ class Listing {
   const int root_fd_;
   const ScanOptions& options_;
   ScannedDirectory directory_;
-  IgnoreFiles ignore_;
+  std::shared_ptr<const IgnoreFiles> ignore_;  // Of the parent until it is listed.
   std::atomic<int64_t>& entries_;
+  bool is_gone_ = false;
+  absl::string_view ignore_file_;
   std::vector<ScannedDirectory> children_;
   std::vector<std::string> special_files_;
   int64_t ignored_entries_ = 0;
@@ -242,20 +256,23 @@ absl::StatusOr<ScannedTree> ListTree(int root_fd, const ScanOptions& options) {
   tree.ignore_file = std::string(ignore->name());
   std::atomic<int64_t> entries{0};
   std::vector<Listing> level;
-  level.emplace_back(root_fd, options, *ignore, ScannedDirectory(), &entries);
+  level.emplace_back(root_fd, options, std::make_shared<const IgnoreFiles>(*std::move(ignore)),
+                     ScannedDirectory(), &entries);
   while (!level.empty()) {
-    absl::Status listed =
-        RunInParallel(level.size(), options.threads, [&level](size_t i) { return level[i].Run(); });
+    const size_t threads = std::min<size_t>(options.threads, 1 + level.size() / kWorthAThread);
+    absl::Status listed = RunInParallel(level.size(), static_cast<int>(threads),
+                                        [&level](size_t i) { return level[i].Run(); });
     if (!listed.ok()) return listed;
     std::vector<Listing> next;
     size_t found = 0;
     for (Listing& listing : level) found += listing.children().size();
     next.reserve(found);
     for (Listing& listing : level) {
+      if (listing.is_gone()) continue;
       const uint32_t index = static_cast<uint32_t>(tree.directories.size());
       if (index > 0) tree.directories[listing.directory().parent].children.push_back(index);
       tree.ignored_entries += listing.ignored_entries();
-      if (!listing.ignore().name().empty()) tree.ignore_file = std::string(listing.ignore().name());
+      if (!listing.ignore_file().empty()) tree.ignore_file = std::string(listing.ignore_file());
       std::move(listing.special_files().begin(), listing.special_files().end(),
                 std::back_inserter(tree.special_files));
       for (ScannedDirectory& child : listing.children()) {

@@ -17,7 +17,7 @@ namespace rally::blob {
 // - else the file .gitignore of each directory. They don't apply to .git, and other sources of
 //   git's (those outside the root, the index) don't count: the same files give the same tree.
 //
-// A value; copies are cheap. Ownership: none; the root's descriptor outlives it.
+// A value. Ownership: none; the root's descriptor outlives it.
 // Threads: may be read by several at once. Blocking: Open and Enter, on the disk. Errors:
 // InvalidArgument, naming file and line, when one can't be used.
 class IgnoreFiles {

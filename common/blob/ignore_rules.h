@@ -43,7 +43,7 @@ absl::StatusOr<std::vector<IgnoreRule>> ParseIgnoreRules(absl::string_view text,
 
 // Decides what a walk over a directory leaves out, from the ignore files that it meets: what counts
 // in one directory, by its own rules and those of the directories above. Paths are relative to the
-// root of the walk. Pure: it reads no file. A value; copies are cheap, and share what is above.
+// root of the walk. Pure: it reads no file. A value, whose copies share the rules.
 // Threads: may be read by several at once. Blocking: never.
 class IgnoreWalk {
  public:

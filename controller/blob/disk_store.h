@@ -84,6 +84,7 @@ class DiskStore {
   bool Contains(const BlobKey& key) { return Finder(this).Contains(key); }
 
   // Contains for many, one after another: the file of those that came together is looked at once.
+  // For one call: what became of the file later doesn't show. The store outlives it; one thread.
   class Finder {
    public:
     explicit Finder(DiskStore* store) : store_(*store) {}
