@@ -12,6 +12,22 @@ namespace {
 constexpr char kEmptyHash[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 constexpr char kAbcHash[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
+TEST(DigestTest, AHashIsLowerCaseHexadecimalDigits) {
+  const std::string good = DigestOf("x").hash;
+  EXPECT_TRUE(IsValidHash(good));
+  EXPECT_FALSE(IsValidHash(good + "0"));
+  EXPECT_FALSE(IsValidHash(good.substr(1)));
+  EXPECT_FALSE(IsValidHash(""));
+  for (size_t position = 0; position < good.size(); ++position) {
+    for (int byte = 0; byte < 256; ++byte) {
+      std::string hash = good;
+      hash[position] = static_cast<char>(byte);
+      const bool digit = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f');
+      ASSERT_EQ(IsValidHash(hash), digit) << position << " " << byte;
+    }
+  }
+}
+
 TEST(DigestTest, KnownVectors) {
   EXPECT_EQ(DigestOf("").ToString(), std::string(kEmptyHash) + "/0");
   EXPECT_EQ(DigestOf("abc").ToString(), std::string(kAbcHash) + "/3");

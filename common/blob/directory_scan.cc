@@ -25,7 +25,7 @@
 namespace rally::blob {
 namespace {
 
-// Directories.
+// So many directories are worth another thread.
 constexpr size_t kWorthAThread = 8;
 constexpr absl::string_view kTooLargeAdvice = "a sparse file counts with its whole length";
 
