@@ -79,6 +79,16 @@ TEST_F(ChangingFilesTest, AFileThatChangedInPlaceIsSaidToHaveChanged) {
   }
 }
 
+TEST_F(ChangingFilesTest, AFileThatWentAwayBeforeItWasSentIsSaidToHaveGone) {
+  Write("f", "content");
+  const CapturedTree tree = MustCapture();
+  fs::remove(source_ / "f");
+  const absl::Status status = UploadTree(store_, tree).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(),
+            "'f' went away while it was submitted; try again when nothing writes to it");
+}
+
 TEST_F(ChangingFilesTest, FoldersThatComeAndGoAreNoErrors) {
   for (int i = 0; i < 50; ++i) fs::create_directory(source_ / absl::StrCat("kept-", i));
   std::atomic<bool> stop{false};

@@ -17,6 +17,7 @@ namespace {
 // What goes to the store at once, so that progress shows and memory stays bounded.
 constexpr int64_t kPartBytes = 32 * 1024 * 1024;
 constexpr size_t kPartBlobs = 4'000;
+constexpr char kTryAgain[] = "; try again when nothing writes to it";
 
 BlobUpload MakeUpload(const CapturedTree& tree, const Digest& digest) {
   const auto directory = tree.directories.find(digest);
@@ -27,6 +28,10 @@ BlobUpload MakeUpload(const CapturedTree& tree, const Digest& digest) {
        path = tree.PathOf(tree.files.at(BlobKey::Of(digest)))]() -> absl::StatusOr<int> {
         absl::StatusOr<FileDescriptor> fd =
             OpenBeneath(root->get(), path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+        if (absl::IsNotFound(fd.status())) {
+          return absl::InvalidArgumentError(
+              absl::StrCat(ShownPath(path), " went away while it was submitted", kTryAgain));
+        }
         if (!fd.ok()) return fd.status();
         return fd->Release();
       }};
@@ -49,8 +54,8 @@ absl::Status NamePath(const CapturedTree& tree, const std::vector<Digest>& part,
     if (file != tree.files.end() && absl::StrContains(status.message(), digest.hash)) {
       const std::string path = ShownPath(tree.PathOf(file->second));
       if (absl::IsInvalidArgument(status) && HasChanged(tree, file->second)) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            path, " changed while it was submitted; try again when nothing writes to it"));
+        return absl::InvalidArgumentError(
+            absl::StrCat(path, " changed while it was submitted", kTryAgain));
       }
       return absl::Status(status.code(), absl::StrCat("uploading ", path, ": ", status.message()));
     }
