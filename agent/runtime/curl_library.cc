@@ -36,9 +36,9 @@ absl::StatusOr<CurlLibrary> Open() {
                         Find(library, "curl_slist_free_all", &curl.slist_free_all);
   if (!complete) {
     const char* why = dlerror();
-    return absl::InternalError(
-        absl::StrCat("can't load libcurl, which gets images from registries: ",
-                     why == nullptr ? kFile : why, "; install the package libcurl4"));
+    return absl::InternalError(absl::StrCat(
+        "can't load libcurl, which gets images from registries: ", why == nullptr ? kFile : why,
+        "; install the package libcurl4"));
   }
   const curl_version_info_data* version = version_info(CURLVERSION_NOW);
   if (version->version_num < kOldestVersion) {

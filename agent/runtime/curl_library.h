@@ -9,8 +9,8 @@ namespace rally::runtime {
 
 // libcurl, found when it is first used instead of at the program's start: it brings forty
 // libraries, and linking them takes 20 ms. rallyctl has this runtime for the builds that it runs
-// itself, and every other command would wait for what it never uses. The agent is linked with it all
-// the same, so that it doesn't start on a host without it.
+// itself, and every other command would wait for what it never uses. The agent is linked with it
+// all the same, so that it doesn't start on a host without it.
 //
 // Ownership: stays loaded until the process ends. Threads: thread-safe.
 struct CurlLibrary {

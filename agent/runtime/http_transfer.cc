@@ -81,7 +81,7 @@ int OnProgress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
 
 HttpTransfer::~HttpTransfer() {
   absl::MutexLock lock(&mutex_);
-  if (idle_.empty()) return;
+  // Without the library there are none.
   for (void* handle : idle_) (*CurlLibrary::Load())->easy_cleanup(handle);
 }
 

@@ -29,10 +29,11 @@ std::vector<absl::Status> DiskStore::WriteBatch(absl::Span<const BatchBlob> blob
   std::vector<size_t> alone;
   absl::flat_hash_map<BlobKey, size_t> first;
   std::vector<std::pair<size_t, size_t>> again;
+  Finder finder(this);
   for (size_t i = 0; i < blobs.size(); ++i) {
     results[i] = CheckContent(blobs[i].digest, blobs[i].pieces);
     const BlobKey key = BlobKey::Of(blobs[i].digest);
-    if (!results[i].ok() || Contains(key)) continue;
+    if (!results[i].ok() || finder.Contains(key)) continue;
     const auto [known, is_new] = first.try_emplace(key, i);
     if (!is_new) {
       again.emplace_back(i, known->second);
